@@ -1,0 +1,54 @@
+/*
+ * The configuration: /etc/ocfd/ocfd.conf and the *.conf of ocfd.conf.d beside
+ * it, in the order of their names, later ones winning; no file is needed.
+ * Every mistake is one message with file, line and what would be right.
+ */
+#ifndef OCF_DAEMON_CONFIG_H
+#define OCF_DAEMON_CONFIG_H
+
+#include "base/util.h"
+
+#define CONFIG_FILE_DEFAULT "/etc/ocfd/ocfd.conf"
+
+struct config_device { /* [Device], and [Device 1], [Device 2] ... for further logical devices */
+        char *name;    /* Name=, n of /oic/d; default: the host's name */
+        char *type;    /* Type=, such as oic.d.light; NULL: oic.wk.d alone */
+        int port;      /* Port= of further devices; -1: auto */
+        bool present;
+};
+
+#define CONFIG_DEVICES_MAX 16
+
+struct config {
+        char *state_directory;   /* [Daemon] StateDirectory=; $STATE_DIRECTORY, else /var/lib/ocfd */
+        char *runtime_directory; /* RuntimeDirectory=; $RUNTIME_DIRECTORY, else /run/ocfd */
+        char *bus;               /* Bus=system|session|ADDRESS */
+        char *apps_directory;    /* AppsDirectory=; apps.d beside the configuration file */
+        int log_level;           /* LogLevel=error|warning|info|debug, as syslog(3) numbers */
+        char **interfaces;       /* [Network] Interfaces= */
+        size_t n_interfaces;
+        char **deny_interfaces; /* DenyInterfaces= */
+        size_t n_deny_interfaces;
+        int port;                 /* Port=: of the first device; -1: auto */
+        bool port_is_auto_forced; /* Port=auto was written: never ask for 5683 */
+        char *manufacturer;       /* [Platform] Manufacturer=, mnmn; default "ocfd" */
+        char *model;              /* Model=, mnmo; NULL: not said, as the next two */
+        char *serial;             /* SerialNumber=, mnsel */
+        char *support_url;        /* SupportUrl=, mnsl */
+        struct config_device devices[CONFIG_DEVICES_MAX];
+        size_t n_devices;    /* at least 1 */
+        bool allow_insecure; /* [Security] AllowInsecure= */
+};
+
+enum { CONFIG_E_INVALID = 1 };
+
+/*
+ * Reads file (NULL: the default one, which may be absent; a named one may not)
+ * and its directory. Every mistake is told with told(context, "file:line: ..."). Return: 0;
+ * CONFIG_E_INVALID when something was told; negative errno.
+ */
+int config_load(struct config *ret, const char *file, void (*told)(void *context, const char *message),
+                void *context);
+void config_deinit(struct config *c);
+
+#endif

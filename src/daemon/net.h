@@ -1,0 +1,86 @@
+/*
+ * The sockets: UDP of every logical device, and one receiver of multicasts for
+ * all of them.
+ *
+ * Each device has an exclusive unicast port on all addresses, IPv4 and IPv6.
+ * Which address was asked is told with each datagram and used for the answer
+ * (IP_PKTINFO, IPV6_RECVPKTINFO). Group sockets on 5683 are joined per usable
+ * interface and follow what netlink says. Datagrams move in batches (recvmmsg,
+ * sendmmsg); nothing here blocks.
+ */
+#ifndef OCF_DAEMON_NET_H
+#define OCF_DAEMON_NET_H
+
+#include "model/model.h"
+#include "protocol/coap_peer.h"
+
+#include <uv.h>
+
+struct net;
+
+struct net_config {
+        const char *const *interfaces; /* globs (fnmatch) of Interfaces=; none: all usable ones */
+        size_t n_interfaces;
+        const char *const *deny; /* globs of DenyInterfaces= */
+        size_t n_deny;
+};
+
+/* How the rest is told. All are called from the loop. */
+struct net_events {
+        void *context;
+        /* A datagram. A multicast is told once per device that it concerns, with that device's port. */
+        void (*datagram)(void *context, const struct coap_peer *peer, bool multicast, struct span data);
+        /* The next datagram to send; 0 when there is none (coap_endpoint_transmit). */
+        size_t (*next)(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n);
+        /* After each batch of received datagrams: time to answer and flush. */
+        void (*received)(void *context);
+        /* Interfaces or addresses changed; net_endpoints() and net_interfaces() are up to date. */
+        void (*changed)(void *context);
+        /* An address of ours is gone (16 bytes), or with ip NULL a whole interface. */
+        void (*lost)(void *context, const uint8_t *ip, uint32_t interface);
+        /* Something an administrator should know, or (text NULL) no longer: id as bus_notice has it. */
+        void (*notice)(void *context, const char *id, const char *text);
+};
+
+int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
+            const struct net_events *events);
+struct net *net_free(struct net *n);
+
+/*
+ * Opens the ports of a device. wanted: its port of the last run, or the
+ * configured one; 0: 5683 for the first device if it is free, else any.
+ * must: take no other (Port= is a number). Return: 0 and the port;
+ * NET_E_TAKEN (must, and somebody has it: *ret_holder tells whom, caller frees); negative errno.
+ */
+enum { NET_E_TAKEN = 1 };
+int net_open_device(struct net *n, uint16_t device, uint16_t wanted, bool must, uint16_t *ret_port,
+                    char **ret_holder);
+
+/* Joins groups and starts to receive; devices may still be opened later. */
+int net_start(struct net *n);
+
+/* Sends what next() gives, until it gives nothing or the socket is full (then goes on by itself when it is
+ * not). */
+void net_flush(struct net *n);
+
+/* The endpoints of a device on all used interfaces. Valid until changed(). */
+size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoint **ret);
+
+struct net_interface {
+        const char *name;
+        uint32_t index;
+        bool used;
+        const char *reason; /* why it is not used; "" when it is */
+        const char *const *addresses;
+        size_t n_addresses;
+};
+
+size_t net_interfaces(struct net *n, const struct net_interface **ret);
+
+struct net_counts {
+        uint64_t n_received, n_sent, n_send_errors, n_dropped, n_resyncs;
+};
+
+void net_get_counts(const struct net *n, struct net_counts *ret);
+
+#endif
