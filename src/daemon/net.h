@@ -47,14 +47,11 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
 struct net *net_free(struct net *n);
 
 /*
- * Opens the ports of a device. wanted: its port of the last run, or the
- * configured one; 0: 5683 for the first device if it is free, else any.
- * must: take no other (Port= is a number). Return: 0 and the port;
- * NET_E_TAKEN (must, and somebody has it: *ret_holder tells whom, caller frees); negative errno.
+ * Opens the port of a device. wanted: the configured one, that of its last run,
+ * or 5683; 0: any. When somebody else has it another one is taken, and the
+ * notice PortTaken says who has it. Return: 0 and the port; negative errno.
  */
-enum { NET_E_TAKEN = 1 };
-int net_open_device(struct net *n, uint16_t device, uint16_t wanted, bool must, uint16_t *ret_port,
-                    char **ret_holder);
+int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port);
 
 /* Joins groups and starts to receive; devices may still be opened later. */
 int net_start(struct net *n);

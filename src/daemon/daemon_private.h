@@ -1,0 +1,50 @@
+/*
+ * Who holds what: the struct behind daemon.h, for the files that wire it.
+ */
+#ifndef OCF_DAEMON_DAEMON_PRIVATE_H
+#define OCF_DAEMON_DAEMON_PRIVATE_H
+
+#include "daemon/apps.h"
+#include "daemon/bus_loop.h"
+#include "daemon/config.h"
+#include "daemon/deadline_timer.h"
+#include "daemon/net.h"
+#include "daemon/pipeline.h"
+#include "daemon/random.h"
+#include "daemon/status.h"
+#include "daemon/store.h"
+
+#include <uv.h>
+
+struct daemon {
+        const struct config *config;
+        uv_loop_t loop;
+        bool loop_is_open;
+        struct store *store;
+        struct apps_rules *apps;
+        struct model *model;
+        struct pipeline *pipeline;
+        struct net *net;
+        struct bus *bus;
+        struct bus_loop *bus_loop;
+        struct bus_control control;
+        struct status status;
+        struct random_pool random;
+        struct deadline_timer *timer;
+        uv_prepare_t prepare;
+        uv_signal_t terminate, interrupt;
+        uv_timer_t watchdog, hrefs_timer;
+        bool hrefs_are_stale;
+        bool handles_are_open;
+        bool status_is_stale;
+        int bus_error; /* what was told last: 0 connected, -1 nothing yet */
+        int result;    /* negative errno that ends daemon_run() */
+};
+
+/* control.c: what the bus asks of us. */
+void daemon_fill_control(struct daemon *d);
+
+/* Ends daemon_run() with this error. */
+void daemon_fail(struct daemon *d, int error);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * ocfd: options, configuration, and then the daemon.
+ */
+#include "base/error.h"
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/diag.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As systemd.exec(5) knows them. */
+enum { STATUS_USAGE = 2, STATUS_NOTCONFIGURED = 6 };
+
+static void usage(FILE *to) {
+        fputs("Usage: ocfd [--config FILE] [--check]\n"
+              "The OCF daemon: puts resources of local applications on the network.\n"
+              "\n"
+              "  -c, --config FILE  read FILE instead of " CONFIG_FILE_DEFAULT "\n"
+              "                     (and FILE's own directory FILE.d instead of ocfd.conf.d)\n"
+              "      --check        read the configuration, say what is wrong with it, and end\n"
+              "  -h, --help         show this\n"
+              "      --version      show the version\n"
+              "\n"
+              "It runs as an ordinary user, needs no configuration file, and tells systemd when it is "
+              "ready.\n"
+              "See ocfd(8), ocfd.conf(5); ocfctl(1) shows what it does.\n",
+              to);
+}
+
+static void told(void *context, const char *message) {
+        fprintf(stderr, "%s\n", message);
+}
+
+static int load(struct config *config, const char *file) {
+        int r = config_load(config, file, told, NULL);
+
+        if (r < 0)
+                fprintf(stderr, "ocfd: cannot read %s: %s\n", file ? file : CONFIG_FILE_DEFAULT,
+                        strerror(-r));
+        return r;
+}
+
+static int serve(const struct config *config) {
+        struct daemon *d;
+        int r;
+
+        diag_open(config->log_level);
+        r = daemon_new(&d, config);
+        if (!r) {
+                r = daemon_run(d);
+                daemon_free(d);
+        }
+        if (r < 0)
+                diag_surprise(r);
+        diag_close();
+        return r;
+}
+
+int main(int argc, char **argv) {
+        enum { OPTION_CHECK = 256, OPTION_VERSION };
+        static const struct option options[] = {
+                { "config", required_argument, NULL, 'c' },
+                { "check", no_argument, NULL, OPTION_CHECK },
+                { "help", no_argument, NULL, 'h' },
+                { "version", no_argument, NULL, OPTION_VERSION },
+                { 0 },
+        };
+        struct config config = { 0 };
+        const char *file = NULL;
+        bool check = false;
+        int option, r;
+
+        while ((option = getopt_long(argc, argv, "c:h", options, NULL)) >= 0) {
+                switch (option) {
+                case 'c':
+                        file = optarg;
+                        break;
+                case OPTION_CHECK:
+                        check = true;
+                        break;
+                case 'h':
+                        usage(stdout);
+                        return EXIT_SUCCESS;
+                case OPTION_VERSION:
+                        puts("ocfd " OCFD_VERSION);
+                        return EXIT_SUCCESS;
+                default: /* getopt has said what is wrong */
+                        fputs("Try ocfd --help.\n", stderr);
+                        return STATUS_USAGE;
+                }
+        }
+        if (optind < argc) {
+                fprintf(stderr, "ocfd: it takes no argument such as '%s'. Try ocfd --help.\n", argv[optind]);
+                return STATUS_USAGE;
+        }
+        r = load(&config, file);
+        if (r) {
+                config_deinit(&config);
+                return STATUS_NOTCONFIGURED;
+        }
+        if (check)
+                puts("The configuration is valid.");
+        else
+                r = serve(&config);
+        config_deinit(&config);
+        return r == 0 ? EXIT_SUCCESS : r == DAEMON_E_REFUSED ? STATUS_NOTCONFIGURED : EXIT_FAILURE;
+}

@@ -1,0 +1,526 @@
+#include "daemon/pipeline.h"
+#include "base/memory.h"
+#include "daemon/wire_format.h"
+#include "security/access.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Observers of the wire that wait for one and the same answer of an app. */
+struct waiter {
+        struct list link;
+        coap_id id;
+        int accept;
+};
+
+/*
+ * A request that an app has been asked to answer: for one peer of the wire, for
+ * a local app, or once for all observers of one view of a resource.
+ */
+struct pending {
+        struct call call; /* what the handler sees */
+        struct pipeline *pipeline;
+        struct list link;
+        struct call *local;  /* the local app's call; NULL for the wire */
+        struct list waiters; /* of the wire */
+        bool wants_observe;
+        bool retrieving;           /* an update without a body was done, now we ask what it led to */
+        struct ocf_response first; /* of that update: its code */
+        uint8_t *bytes;            /* path, query and payload of the request */
+};
+
+struct pipeline {
+        struct pipeline_config config;
+        struct coap_endpoint *endpoint;
+        void *memory;
+        struct wire_format *format;
+        struct list pending;
+        uint64_t n_pending;
+};
+
+enum outcome { OUTCOME_ANSWERED, OUTCOME_SILENT, OUTCOME_HANDLED };
+
+static uint64_t now(const struct pipeline *p) {
+        return p->config.now(p->config.context);
+}
+
+/* ---- route and authorise ---- */
+
+static enum access_subject access_subject_of(enum subject_kind kind) {
+        switch (kind) {
+        case SUBJECT_AUTH_CRYPT:
+                return ACCESS_AUTH_CRYPT;
+        case SUBJECT_LOCAL:
+                return ACCESS_LOCAL;
+        case SUBJECT_ANON_CLEAR:
+                break;
+        }
+        return ACCESS_ANON_CLEAR;
+}
+
+static bool may(struct pipeline *p, const struct ocf_request *request, const struct route *route) {
+        struct access_verdict verdict = access_decide(&(struct access_question){
+                .owned = false, /* until onboarding exists */
+                .allow_insecure = p->config.model->allow_insecure,
+                .subject = access_subject_of(request->subject.kind),
+                .method = request->method,
+                .resource_is_core = route->resource->mode == RESOURCE_CORE,
+                .resource_is_insecure = route->resource->insecure,
+        });
+
+        if (!verdict.granted && p->config.denied)
+                p->config.denied(p->config.context, request, route, access_reason_text(verdict.reason));
+        return verdict.granted;
+}
+
+static enum outcome refuse(struct ocf_response *ret, enum fault fault) {
+        *ret = OCF_RESPONSE_FAULT(fault);
+        return OUTCOME_ANSWERED;
+}
+
+static int64_t max_age_of(struct pipeline *p, const struct route *route) {
+        const struct app *app = route->resource ? route->resource->app : NULL;
+        uint64_t t = now(p);
+
+        if (!app || app->owner || app->gone_ms <= t)
+                return 2;
+        return (int64_t)ocf_min_u64((app->gone_ms - t + 999) / 1000, 60);
+}
+
+/* Everything up to the point where an app would be asked. */
+static enum outcome decide(struct pipeline *p, const struct ocf_request *request, struct route *route,
+                           struct ocf_response *ret) {
+        *route = (struct route){ 0 };
+        if (!model_route(p->config.model, now(p), request, route))
+                return OUTCOME_SILENT;
+        if (route->resource && !may(p, request, route))
+                return refuse(ret, FAULT_NOT_AUTHORIZED);
+        if (route->fault) {
+                refuse(ret, route->fault);
+                if (route->fault == FAULT_UNAVAILABLE)
+                        ret->max_age_s = max_age_of(p, route);
+                return OUTCOME_ANSWERED;
+        }
+        return OUTCOME_HANDLED;
+}
+
+static enum outcome answer(struct pipeline *p, const struct ocf_request *request, const struct route *route,
+                           struct ocf_response *ret) {
+        switch (model_answer(p->config.model, request, route, ret)) {
+        case MODEL_ANSWERED:
+                return OUTCOME_ANSWERED;
+        case MODEL_SILENT:
+                return OUTCOME_SILENT;
+        case MODEL_HANDLED:
+                break;
+        }
+        return OUTCOME_HANDLED;
+}
+
+/* ---- asking an app ---- */
+
+static struct pending *pending_free(struct pending *n) {
+        LIST_FOR_EACH_SAFE(i, &n->waiters)
+        ocf_free(LIST_ENTRY(i, struct waiter, link));
+        if (list_is_linked(&n->link)) {
+                list_unlink(&n->link);
+                n->pipeline->n_pending--;
+        }
+        ocf_free(n->bytes);
+        return ocf_free(n);
+}
+
+OCF_DEFINE_CLEANUP(struct pending, pending_free)
+
+static struct span keep(uint8_t **at, struct span s) {
+        struct span kept = { s.data ? *at : NULL, s.n };
+
+        if (s.n) {
+                memcpy(*at, s.data, s.n);
+                *at += s.n;
+        }
+        return kept;
+}
+
+static void pending_done(struct call *call, const struct ocf_response *response);
+
+static int pending_new(struct pending **ret, struct pipeline *p, const struct ocf_request *request,
+                       const struct route *route, uint64_t deadline_ms) {
+        OCF_CLEANUP(pending_freep) struct pending *n = ocf_new(struct pending);
+        uint8_t *at;
+
+        if (!n)
+                return -ENOMEM;
+        n->pipeline = p;
+        list_init(&n->link);
+        list_init(&n->waiters);
+        list_init(&n->call.link);
+        n->bytes = ocf_allocate(request->path.n + request->query.n + request->payload.n, 1);
+        if (!n->bytes)
+                return -ENOMEM;
+        at = n->bytes;
+        n->call.request = *request;
+        n->call.request.path = keep(&at, request->path);
+        n->call.request.query = keep(&at, request->query);
+        n->call.request.payload = keep(&at, request->payload);
+        n->call.request.n_etags = 0; /* they are not kept; an app answers whole */
+        n->call.interface = route->interface;
+        n->call.resource = route->resource->number;
+        n->call.deadline_ms = deadline_ms;
+        n->call.done = pending_done;
+        list_link_tail(&p->pending, &n->link);
+        p->n_pending++;
+        *ret = n;
+        n = NULL;
+        return 0;
+}
+
+static int pending_add_waiter(struct pending *n, coap_id id, int accept) {
+        struct waiter *w = ocf_new(struct waiter);
+
+        if (!w)
+                return -ENOMEM;
+        w->id = id;
+        w->accept = accept;
+        list_link_tail(&n->waiters, &w->link);
+        return 0;
+}
+
+static void respond(struct pipeline *p, coap_id id, int accept, const struct ocf_response *response,
+                    bool observe, uint64_t resource) {
+        struct coap_response out;
+
+        wire_format_response(p->format, response, accept, &out);
+        out.observe = observe && out.code < COAP_BAD_REQUEST;
+        out.resource = out.observe ? resource : 0;
+        (void)coap_endpoint_respond(p->endpoint, now(p), id,
+                                    &out); /* unknown: the peer is gone; full: it said 5.03 itself */
+}
+
+static bool is_update(uint8_t method) {
+        return method == COAP_POST || method == COAP_PUT;
+}
+
+/* The design answers an update with the new representation: ask for it where the app gave none. */
+static bool retrieve_after_update(struct pending *n, const struct ocf_response *response) {
+        struct resource *r = model_resource_by_number(n->pipeline->config.model, n->call.resource);
+
+        if (n->retrieving || response->fault || !is_update(n->call.request.method) || response->rep.data ||
+            response->raw.data || response->code != COAP_CHANGED)
+                return false;
+        if (!r || r->removed || !resource_is_available(r) || !interface_allows(n->call.interface, COAP_GET))
+                return false;
+        n->retrieving = true;
+        n->first = *response;
+        n->call.request.method = COAP_GET;
+        n->call.request.payload = SPAN_NULL;
+        r->handler->vtable->request(r->handler, r, &n->call);
+        return true;
+}
+
+static void pending_done(struct call *call, const struct ocf_response *response) {
+        struct pending *n = OCF_CONTAINER_OF(call, struct pending, call);
+        struct pipeline *p = n->pipeline;
+        struct resource *r = model_resource_by_number(p->config.model, call->resource);
+        struct ocf_response merged = *response;
+        bool observable = r && !r->removed && r->observable && n->wants_observe;
+
+        if (!response->fault && call->request.method != COAP_GET && r && !r->removed)
+                resource_changed(r); /* whoever observes should not depend on the app to think of it */
+        if (retrieve_after_update(n, response))
+                return;
+        if (n->retrieving) {
+                merged = response->fault ? n->first : *response;
+                merged.code = n->first.code;
+        }
+        if (n->local)
+                call_answer(n->local, &merged);
+        LIST_FOR_EACH_SAFE(i, &n->waiters) {
+                struct waiter *w = LIST_ENTRY(i, struct waiter, link);
+
+                respond(p, w->id, w->accept, &merged, observable, call->resource);
+                list_unlink(i);
+                ocf_free(w);
+        }
+        pending_free(n);
+}
+
+static void ask(struct pending *n, const struct route *route) {
+        struct resource *r = route->resource;
+
+        r->handler->vtable->request(r->handler, r, &n->call); /* may answer at once: n is gone then */
+}
+
+/* ---- from the wire ---- */
+
+static struct ocf_request request_of_event(const struct coap_event *e) {
+        struct ocf_request r = {
+                .method = e->request.method,
+                .multicast = e->request.multicast,
+                .device = e->peer.device,
+                .subject = { .kind = SUBJECT_ANON_CLEAR },
+                .path = e->request.path,
+                .query = e->request.query,
+                .accept = e->request.accept,
+                .peer = e->peer,
+                .n_etags = e->request.n_etags,
+        };
+
+        memcpy(r.etags, e->request.etags, sizeof(r.etags));
+        return r;
+}
+
+/* If-Match and If-None-Match (RFC 7252, 5.10.8). What an app answers has no ETag that we could promise
+ * anything about. */
+static bool precondition_fails(const struct coap_request *request, const struct resource *r) {
+        if (request->method == COAP_GET || request->method == COAP_FETCH)
+                return false;
+        if (request->if_none_match)
+                return true; /* it exists, else nobody would have asked */
+        if (!request->if_match || !request->n_if_match_etags)
+                return false;
+        for (size_t i = 0; i < request->n_if_match_etags; i++) {
+                uint8_t etag[8];
+
+                wire_format_etag(r->etag, etag);
+                if (r->etag && span_equal(request->if_match_etags[i], span_of(etag, sizeof(etag))))
+                        return false;
+        }
+        return true;
+}
+
+static void on_request(struct pipeline *p, const struct coap_event *e) {
+        struct ocf_request request = request_of_event(e);
+        struct ocf_response response = { 0 };
+        struct route route;
+        struct pending *n;
+        enum outcome outcome;
+
+        outcome = decide(p, &request, &route, &response);
+        if (outcome == OUTCOME_HANDLED && precondition_fails(&e->request, route.resource))
+                outcome = refuse(&response, FAULT_PRECONDITION_FAILED);
+        if (outcome == OUTCOME_HANDLED && e->request.payload.n) {
+                enum fault fault = wire_format_payload(p->format, e->request.content_format,
+                                                       e->request.payload, &request.payload);
+
+                if (fault)
+                        outcome = refuse(&response, fault);
+        }
+        if (outcome == OUTCOME_HANDLED)
+                outcome = answer(p, &request, &route, &response);
+        if (outcome == OUTCOME_HANDLED) {
+                if (p->n_pending >= PIPELINE_PENDING_MAX ||
+                    pending_new(&n, p, &request, &route, now(p) + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
+                        outcome = refuse(&response, FAULT_BUSY);
+                        response.max_age_s = 1;
+                } else if (pending_add_waiter(n, e->id, request.accept) < 0) {
+                        pending_free(n);
+                        outcome = refuse(&response, FAULT_BUSY);
+                } else {
+                        n->wants_observe = e->request.wants_observe;
+                        ask(n, &route);
+                        return;
+                }
+        }
+        if (outcome == OUTCOME_SILENT) {
+                coap_endpoint_ignore(p->endpoint, e->id);
+                return;
+        }
+        respond(p, e->id, request.accept, &response,
+                e->request.wants_observe && route.resource && route.resource->observable,
+                route.resource ? route.resource->number : 0);
+}
+
+/* An observer is due whose app is already being asked for the same view: it waits for that answer. */
+static struct pending *pending_for_observers(struct pipeline *p, uint64_t resource, struct span query) {
+        LIST_FOR_EACH(i, &p->pending) {
+                struct pending *n = LIST_ENTRY(i, struct pending, link);
+
+                if (n->call.request.notify && n->call.resource == resource &&
+                    span_equal(n->call.request.query, query))
+                        return n;
+        }
+        return NULL;
+}
+
+static void on_notify(struct pipeline *p, const struct coap_event *e) {
+        struct resource *r = model_resource_by_number(p->config.model, e->resource);
+        struct ocf_request request = request_of_event(e);
+        struct ocf_response response = { 0 };
+        struct pending *n;
+        struct route route;
+        enum outcome outcome;
+
+        if (!r || r->removed) {
+                refuse(&response, FAULT_NOT_FOUND);
+                respond(p, e->id, request.accept, &response, false, 0);
+                return;
+        }
+        request.path = span_of_string(r->href);
+        outcome = decide(p, &request, &route, &response);
+        if (outcome == OUTCOME_ANSWERED && route.fault == FAULT_UNAVAILABLE) {
+                coap_endpoint_ignore(p->endpoint,
+                                     e->id); /* its app restarts: the observers are told once it is back */
+                return;
+        }
+        if (outcome == OUTCOME_HANDLED)
+                outcome = answer(p, &request, &route, &response);
+        if (outcome == OUTCOME_ANSWERED) {
+                respond(p, e->id, request.accept, &response, true, e->resource);
+                return;
+        }
+        if (outcome == OUTCOME_SILENT) {
+                coap_endpoint_ignore(p->endpoint, e->id);
+                return;
+        }
+        n = pending_for_observers(p, e->resource, request.query);
+        if (n) {
+                if (pending_add_waiter(n, e->id, request.accept) < 0)
+                        coap_endpoint_ignore(p->endpoint, e->id);
+                return;
+        }
+        request.notify = true;
+        request.subject = (struct subject){ .kind = SUBJECT_ANON_CLEAR };
+        request.peer = (struct coap_peer){ 0 };
+        if (p->n_pending >= PIPELINE_PENDING_MAX ||
+            pending_new(&n, p, &request, &route, now(p) + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
+                coap_endpoint_ignore(p->endpoint, e->id);
+                return;
+        }
+        if (pending_add_waiter(n, e->id, request.accept) < 0) {
+                pending_free(n);
+                coap_endpoint_ignore(p->endpoint, e->id);
+                return;
+        }
+        n->wants_observe = true;
+        ask(n, &route);
+}
+
+/* Returns whether anything happened. */
+static bool on_events(struct pipeline *p) {
+        struct coap_event e;
+        bool any = false;
+
+        while (coap_endpoint_event(p->endpoint, now(p), &e)) {
+                any = true;
+                switch (e.type) {
+                case COAP_EVENT_REQUEST:
+                        on_request(p, &e);
+                        break;
+                case COAP_EVENT_NOTIFY:
+                        on_notify(p, &e);
+                        break;
+                case COAP_EVENT_NONE:
+                case COAP_EVENT_OBSERVER_GONE:
+                        break;
+                }
+        }
+        return any;
+}
+
+void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, bool multicast, struct span data) {
+        coap_endpoint_receive(p->endpoint, now(p), peer, multicast, data);
+        on_events(p);
+}
+
+size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
+        size_t n_message;
+
+        do {
+                n_message = coap_endpoint_transmit(p->endpoint, now(p), ret_to, buf, n);
+        } while (!n_message && on_events(p));
+        return n_message;
+}
+
+/* ---- from a local app ---- */
+
+void pipeline_request(struct pipeline *p, struct call *call) {
+        struct ocf_response response = { 0 };
+        struct route route;
+        struct pending *n;
+        enum outcome outcome;
+
+        outcome = decide(p, &call->request, &route, &response);
+        if (outcome == OUTCOME_HANDLED)
+                outcome = answer(p, &call->request, &route, &response);
+        if (outcome == OUTCOME_HANDLED) {
+                if (pending_new(&n, p, &call->request, &route, call->deadline_ms) < 0) {
+                        refuse(&response, FAULT_BUSY);
+                } else {
+                        n->local = call;
+                        ask(n, &route);
+                        return;
+                }
+        }
+        if (outcome == OUTCOME_SILENT)
+                refuse(&response, FAULT_NOT_FOUND);
+        call_answer(call, &response);
+}
+
+/* ---- what happened ---- */
+
+void pipeline_tell(struct pipeline *p, const struct model_event *event) {
+        const struct resource *r = event->resource;
+
+        if (!r)
+                return;
+        if (event->news & MODEL_NEWS_REMOVED)
+                coap_endpoint_end_observers(p->endpoint, now(p), r->number, COAP_NOT_FOUND, -1);
+        else if (event->news & (MODEL_NEWS_VALUE | MODEL_NEWS_PROPERTIES) && resource_is_available(r))
+                coap_endpoint_notify(p->endpoint, now(p), r->number);
+}
+
+void pipeline_say_goodbye(struct pipeline *p) {
+        for (size_t i = 0; i < p->config.model->n_devices; i++)
+                LIST_FOR_EACH(j, &p->config.model->devices[i]->resources)
+        coap_endpoint_end_observers(p->endpoint, now(p), LIST_ENTRY(j, struct resource, device_link)->number,
+                                    COAP_SERVICE_UNAVAILABLE, 5);
+}
+
+void pipeline_forget_local(struct pipeline *p, const uint8_t *ip, uint32_t interface) {
+        coap_endpoint_forget_local(p->endpoint, ip, interface);
+}
+
+uint64_t pipeline_deadline(const struct pipeline *p) {
+        return coap_endpoint_deadline(p->endpoint);
+}
+
+void pipeline_get_counts(const struct pipeline *p, struct coap_counts *ret_coap, uint64_t *ret_n_pending) {
+        coap_endpoint_counts(p->endpoint, ret_coap);
+        *ret_n_pending = p->n_pending;
+}
+
+int pipeline_new(struct pipeline **ret, const struct pipeline_config *config) {
+        struct pipeline *p = ocf_new(struct pipeline);
+        int r;
+
+        if (!p)
+                return -ENOMEM;
+        p->config = *config;
+        list_init(&p->pending);
+        r = wire_format_new(&p->format);
+        if (r < 0) {
+                ocf_free(p);
+                return r;
+        }
+        p->memory = malloc(coap_endpoint_size(
+                &config->coap.limits)); /* not zeroed: what is never used stays out of memory */
+        if (!p->memory) {
+                pipeline_free(p);
+                return -ENOMEM;
+        }
+        p->endpoint = coap_endpoint_init(p->memory, &config->coap);
+        *ret = p;
+        return 0;
+}
+
+struct pipeline *pipeline_free(struct pipeline *p) {
+        if (!p)
+                return NULL;
+        LIST_FOR_EACH_SAFE(i, &p->pending)
+        pending_free(LIST_ENTRY(i, struct pending, link));
+        wire_format_free(p->format);
+        free(p->memory);
+        return ocf_free(p);
+}

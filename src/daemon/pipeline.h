@@ -1,0 +1,55 @@
+/*
+ * The whole daemon in one breath.
+ *
+ *     datagram -> CoAP -> route -> authorise -> handler -> response -> back out
+ *     net.c       endpoint  model    security    model | app over the bus
+ *
+ * A request from the wire and one from a local app take the same way; they
+ * differ in who asks and in where the answer goes. This page is where a
+ * newcomer starts reading and where a new feature asks "which arrow am I?".
+ */
+#ifndef OCF_DAEMON_PIPELINE_H
+#define OCF_DAEMON_PIPELINE_H
+
+#include "model/route.h"
+#include "protocol/coap_endpoint.h"
+
+struct pipeline;
+
+struct pipeline_config {
+        struct model *model;
+        struct coap_config coap;
+        uint64_t (*now)(void *context); /* CLOCK_BOOTTIME, ms */
+        /* A refusal worth a line in the journal. */
+        void (*denied)(void *context, const struct ocf_request *request, const struct route *route,
+                       const char *reason);
+        void *context;
+};
+
+#define PIPELINE_HANDLER_TIMEOUT_MS 10000u /* an app has so long to answer the wire */
+#define PIPELINE_PENDING_MAX        1024u  /* requests of the wire that wait for apps */
+
+int pipeline_new(struct pipeline **ret, const struct pipeline_config *config);
+struct pipeline *pipeline_free(struct pipeline *p); /* after the bus: nobody answers any more */
+
+/* A datagram arrived. */
+void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, bool multicast, struct span data);
+
+/* The next datagram to send; 0: none for now. Notifications that are due are made on the way. */
+size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n);
+
+/* A local app asks; answered through call->done(), maybe at once. The call's subject and deadline are filled
+ * in. */
+void pipeline_request(struct pipeline *p, struct call *call);
+
+/* What the model says happened, for those who observe from the wire. */
+void pipeline_tell(struct pipeline *p, const struct model_event *event);
+
+/* Before a clean stop: observers learn that they must register again (5.03). */
+void pipeline_say_goodbye(struct pipeline *p);
+
+void pipeline_forget_local(struct pipeline *p, const uint8_t *ip, uint32_t interface);
+uint64_t pipeline_deadline(const struct pipeline *p);
+void pipeline_get_counts(const struct pipeline *p, struct coap_counts *ret_coap, uint64_t *ret_n_pending);
+
+#endif
