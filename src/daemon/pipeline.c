@@ -4,7 +4,6 @@
 #include "security/access.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Observers of the wire that wait for one and the same answer of an app. */
@@ -412,7 +411,6 @@ static bool on_events(struct pipeline *p) {
                         on_notify(p, &e);
                         break;
                 case COAP_EVENT_NONE:
-                case COAP_EVENT_OBSERVER_GONE:
                         break;
                 }
         }
@@ -521,6 +519,6 @@ struct pipeline *pipeline_free(struct pipeline *p) {
         LIST_FOR_EACH_SAFE(i, &p->pending)
         pending_free(LIST_ENTRY(i, struct pending, link));
         wire_format_free(p->format);
-        free(p->memory);
+        ocf_free(p->memory);
         return ocf_free(p);
 }

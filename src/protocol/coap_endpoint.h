@@ -62,7 +62,10 @@ extern const struct coap_config coap_config_default; /* all but random */
 
 size_t coap_endpoint_size(const struct coap_limits *limits);
 
-/* memory: coap_endpoint_size() bytes, aligned as malloc aligns, zeroed or not; it stays the caller's. */
+/*
+ * memory: coap_endpoint_size() bytes of zeroes, aligned as malloc aligns; it stays the caller's. What is
+ * never used is never touched, so calloc() of a generous size costs little.
+ */
 struct coap_endpoint *coap_endpoint_init(void *memory, const struct coap_config *config);
 
 typedef uint64_t coap_id; /* of a request or observer; stale ids are recognised and harmless */
@@ -91,15 +94,6 @@ enum coap_event_type {
         COAP_EVENT_REQUEST, /* answer with respond(), or give it up with ignore() */
         COAP_EVENT_NOTIFY,  /* an observer is due: respond() as to the GET in request, which is the one it
                                registered with */
-        COAP_EVENT_OBSERVER_GONE, /* resource tells which one has an observer less */
-};
-
-enum coap_gone {
-        COAP_GONE_CANCELLED,
-        COAP_GONE_RESET,
-        COAP_GONE_TIMEOUT,
-        COAP_GONE_REPLACED,
-        COAP_GONE_ERROR
 };
 
 struct coap_event {
@@ -107,8 +101,7 @@ struct coap_event {
         coap_id id;
         struct coap_peer peer;
         struct coap_request request; /* its spans are good until the next call of any function here */
-        uint64_t resource; /* of NOTIFY and GONE: what respond() named when it granted the observation */
-        enum coap_gone gone;
+        uint64_t resource;           /* of NOTIFY: what respond() named when it granted the observation */
 };
 
 struct coap_response {
@@ -123,7 +116,7 @@ struct coap_response {
         uint64_t resource; /* then what to hand to coap_endpoint_notify() later; never 0 */
 };
 
-enum { COAP_E_UNKNOWN_ID = 1, COAP_E_FULL };
+enum { COAP_E_UNKNOWN_ID = 1 };
 
 /*
  * A datagram arrived. multicast: it was sent to a group; peer->local_ip is then
@@ -139,8 +132,7 @@ bool coap_endpoint_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_
 /*
  * Answers a request or notification event. An answer >= 4.00 to a multicast is
  * swallowed; one to a notification ends the observation. Returns 0;
- * COAP_E_UNKNOWN_ID when nobody waits any more (harmless); COAP_E_FULL when the
- * answer could not be kept and a 5.03 left in its place.
+ * COAP_E_UNKNOWN_ID when nobody waits any more (harmless).
  */
 int coap_endpoint_respond(struct coap_endpoint *ep, uint64_t now_ms, coap_id id,
                           const struct coap_response *response);
@@ -167,7 +159,10 @@ void coap_endpoint_forget_local(struct coap_endpoint *ep, const uint8_t *ip, uin
 size_t coap_endpoint_transmit(struct coap_endpoint *ep, uint64_t now_ms, struct coap_peer *ret_to,
                               uint8_t *buf, size_t n);
 
-/* When something is due; OCF_NEVER when nothing is. May be early, never late. */
+/*
+ * When something is due that has to do with time; OCF_NEVER when nothing is. Events and messages that are
+ * ready now are not in it: they are popped after each call that may make some, or when the socket takes more.
+ */
 uint64_t coap_endpoint_deadline(const struct coap_endpoint *ep);
 
 struct coap_counts {

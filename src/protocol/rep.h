@@ -16,6 +16,7 @@
 #include "base/span.h"
 
 #define REP_DEPTH_MAX 16
+#define REP_KEYS_MAX  256
 
 enum rep_type {
         REP_UINT,     /* value.unsigned_integer */
@@ -50,7 +51,9 @@ enum {
         REP_E_TOO_DEEP,
         REP_E_NOT_TEXT, /* a text string that is not UTF-8 */
         REP_E_DUPLICATE_KEY,
-        REP_E_NO_ROOM, /* does not fit the writer */
+        REP_E_TOO_LARGE, /* a map of more than REP_KEYS_MAX pairs: looking for duplicate keys would take too
+                            long */
+        REP_E_NO_ROOM,   /* does not fit the writer */
 };
 
 /* Appends the normal form of exactly one item that fills all of in. Return: 0 or REP_E_*; out is garbage
@@ -110,7 +113,8 @@ void rep_end_array(struct writer *w, size_t begun, uint64_t n_items);
  * base with the pairs of update laid over it: present keys keep their place and
  * take the new value, new keys follow. A number takes the type its key has in
  * base where that loses nothing (21 becomes 21.0 over a double; 21.0 becomes 21 over an integer).
- * Both are maps in normal form. Return: 0; REP_E_NO_ROOM; REP_E_MALFORMED when one is not a map.
+ * Both are maps in normal form. Return: 0; REP_E_NO_ROOM; REP_E_MALFORMED when one is not a map with text
+ * keys.
  */
 int rep_merge(struct span base, struct span update, struct writer *out);
 

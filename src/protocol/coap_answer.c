@@ -1,0 +1,132 @@
+#include "protocol/coap_private.h"
+
+#include <string.h>
+
+/* What goes into one message: a whole answer, or one block of a longer one. */
+struct part {
+        uint8_t code;
+        int content_format;
+        struct span etag;
+        int64_t max_age_s;
+        size_t n_total;
+        bool block2;  /* says Block2 */
+        uint32_t num; /* in blocks of szx */
+        uint8_t szx;
+        size_t offset, n; /* of the payload */
+};
+
+static size_t block_size(uint8_t szx) {
+        return (size_t)16 << szx;
+}
+
+/* Options in ascending order; the caller appends the payload. */
+static struct coap_builder begin(struct coap_endpoint *ep, const struct coap_shape *shape,
+                                 const struct part *p, const struct coap_answer_options *options) {
+        struct coap_builder b = coap_build(ep->message, sizeof(ep->message), options->type, p->code,
+                                           options->mid, shape->token, shape->n_token);
+        bool more = p->offset + p->n < p->n_total;
+
+        if (p->etag.n)
+                coap_build_option(&b, COAP_OPTION_ETAG, p->etag);
+        if (options->observe >= 0)
+                coap_build_uint(&b, COAP_OPTION_OBSERVE, (uint32_t)options->observe);
+        if (p->content_format != COAP_FORMAT_NONE && p->n_total)
+                coap_build_uint(&b, COAP_OPTION_CONTENT_FORMAT, (uint32_t)p->content_format);
+        if (p->max_age_s >= 0)
+                coap_build_uint(&b, COAP_OPTION_MAX_AGE,
+                                (uint32_t)ocf_min_u64((uint64_t)p->max_age_s, UINT32_MAX));
+        if (p->block2)
+                coap_build_uint(&b, COAP_OPTION_BLOCK2, p->num << 4 | (uint32_t)more << 3 | p->szx);
+        if (p->block2 && p->num == 0 && more)
+                coap_build_uint(&b, COAP_OPTION_SIZE2, (uint32_t)p->n_total);
+        if (p->content_format == COAP_FORMAT_OCF_CBOR && p->n_total &&
+            (shape->ocf_version || shape->peer.channel))
+                coap_build_uint(&b, COAP_OPTION_OCF_CONTENT_VERSION, OCF_VERSION_1_0_0);
+        return b;
+}
+
+static struct span plain_error(struct coap_endpoint *ep, const struct coap_shape *shape, uint8_t code,
+                               const char *text, const struct coap_answer_options *options) {
+        struct coap_answer_options without = *options;
+        struct part p = { .code = code,
+                          .content_format = COAP_FORMAT_NONE,
+                          .max_age_s = -1,
+                          .n_total = strlen(text),
+                          .n = strlen(text) };
+        struct coap_builder b;
+
+        without.observe = -1;
+        b = begin(ep, shape, &p, &without);
+        coap_build_payload(&b, span_of_string(text));
+        return writer_span(&b.w);
+}
+
+/* Which block is asked for? False when there is none such. */
+static bool select_block(struct part *p, const struct coap_shape *shape, uint8_t szx_max) {
+        p->szx = shape->has_block2 && shape->szx < szx_max ? shape->szx : szx_max;
+        p->num = shape->has_block2 ? shape->block2_num : 0;
+        /* A number counts in the size it was asked with; ours may be smaller for the very first block only.
+         */
+        if (p->num && p->szx < shape->szx)
+                p->num <<= shape->szx - p->szx;
+        p->offset = (size_t)p->num * block_size(p->szx);
+        if (p->offset && p->offset >= p->n_total)
+                return false;
+        p->n = ocf_min_size(p->n_total - p->offset, block_size(p->szx));
+        p->block2 = shape->has_block2 || p->n < p->n_total;
+        return true;
+}
+
+static struct span etag_for(struct coap_endpoint *ep, const struct coap_response *r, uint8_t buf[static 8]) {
+        uint64_t hash;
+
+        if (r->etag.n)
+                return span_of(r->etag.data, ocf_min_size(r->etag.n, COAP_ETAG_MAX));
+        hash = coap_hash_bytes(ep->seed, r->payload.data, r->payload.n);
+        memcpy(buf, &hash, 8);
+        return span_of(buf, 8);
+}
+
+struct span coap_answer(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_shape *shape,
+                        const struct coap_response *response, const struct coap_answer_options *options) {
+        struct part p = { .code = response->code,
+                          .content_format = response->content_format,
+                          .etag = span_of(response->etag.data, ocf_min_size(response->etag.n, COAP_ETAG_MAX)),
+                          .max_age_s = response->max_age_s,
+                          .n_total = response->payload.n };
+        struct coap_builder b;
+        uint8_t etag[8];
+
+        if (!select_block(&p, shape, (uint8_t)ep->config.block_szx))
+                return plain_error(ep, shape, COAP_BAD_REQUEST, "There is no block with this number",
+                                   options);
+        if (p.n < p.n_total) {
+                p.etag = etag_for(ep, response, etag);
+                if (p.num == 0)
+                        (void)coap_body_keep(ep, now_ms, shape, response,
+                                             p.etag); /* without it the rest is asked for anew */
+        }
+        b = begin(ep, shape, &p, options);
+        coap_build_payload(&b,
+                           span_of(response->payload.data ? response->payload.data + p.offset : NULL, p.n));
+        return writer_span(&b.w);
+}
+
+struct span coap_answer_block(struct coap_endpoint *ep, const struct coap_shape *shape,
+                              const struct coap_body *body, const struct coap_answer_options *options) {
+        struct part p = { .code = body->code,
+                          .content_format = body->content_format,
+                          .etag = span_of(body->etag, body->n_etag),
+                          .max_age_s = body->max_age_s,
+                          .n_total = body->bytes.n };
+        struct coap_builder b;
+        uint8_t block[1024];
+
+        if (!select_block(&p, shape, (uint8_t)ep->config.block_szx))
+                return plain_error(ep, shape, COAP_BAD_REQUEST, "There is no block with this number",
+                                   options);
+        b = begin(ep, shape, &p, options);
+        coap_pages_copy(&ep->pages, body->bytes, p.offset, block, p.n);
+        coap_build_payload(&b, span_of(block, p.n));
+        return writer_span(&b.w);
+}

@@ -1,0 +1,139 @@
+#include "protocol/coap_private.h"
+
+#include <string.h>
+
+/*
+ * Deduplication (RFC 7252, 4.5; the design's table). A request with an effect is
+ * remembered after its answer: for a CON the answer is sent again, a NON is
+ * dropped. A CON GET is known only while it is pending, then it is simply run
+ * again. The hash of the bytes tells a repetition from a new request of a fast
+ * client that uses an id again too early.
+ */
+
+bool coap_has_effect(uint8_t method) {
+        return method != COAP_GET && method != COAP_FETCH;
+}
+
+struct coap_exchange *coap_exchange_find(struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid,
+                                         uint64_t bytes_hash) {
+        uint64_t hash = coap_endpoint_mid_hash(ep, peer, mid);
+
+        for (struct coap_hash_node *n = coap_hash_first(&ep->by_exchange, hash); n; n = n->next) {
+                struct coap_exchange *x = OCF_CONTAINER_OF(n, struct coap_exchange, node);
+
+                if (n->hash == hash && x->bytes_hash == bytes_hash && x->shape.mid == mid &&
+                    coap_peer_equal(&x->shape.peer, peer))
+                        return x;
+        }
+        return NULL;
+}
+
+static void wait_in(struct list *l, struct coap_exchange *x, uint64_t due_ms) {
+        if (list_is_linked(&x->due))
+                list_unlink(&x->due);
+        x->due_ms = due_ms;
+        list_link_tail(l, &x->due);
+}
+
+struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_ms,
+                                        const struct coap_shape *shape, uint64_t bytes_hash) {
+        struct coap_account *a = coap_account_obtain(ep, &shape->peer);
+        struct coap_exchange *x;
+
+        if (!a)
+                return NULL;
+        x = a->n_exchanges < ep->config.limits.n_exchanges_per_peer ? coap_pool_take(&ep->exchanges) : NULL;
+        if (!x) {
+                coap_account_release(ep, a);
+                return NULL;
+        }
+        a->n_exchanges++;
+        x->account = a;
+        x->shape = *shape;
+        x->bytes_hash = bytes_hash;
+        list_init(&x->due);
+        coap_hash_link(&ep->by_exchange, &x->node, coap_endpoint_mid_hash(ep, &shape->peer, shape->mid));
+        if (shape->confirmable)
+                wait_in(&ep->pending_unacknowledged, x, now_ms + ep->config.processing_ms);
+        else
+                wait_in(&ep->pending, x, now_ms + ep->config.exchange_lifetime_ms);
+        return x;
+}
+
+void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
+        coap_account_drop(ep, x->account, &x->answer);
+        coap_account_drop(ep, x->account, &x->observe_query);
+        x->account->n_exchanges--;
+        coap_account_release(ep, x->account);
+        coap_hash_unlink(&x->node);
+        list_unlink(&x->due);
+        if (ep->ready == x)
+                ep->ready = NULL;
+        coap_pool_give(&ep->exchanges, x);
+}
+
+void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
+                        struct span answer) {
+        if (!coap_has_effect(x->shape.method) || x->shape.multicast) {
+                coap_exchange_free(ep, x);
+                return;
+        }
+        coap_account_drop(ep, x->account, &x->observe_query);
+        x->state = EXCHANGE_REMEMBERED;
+        if (!x->shape.confirmable) {
+                wait_in(&ep->remembered_non, x, now_ms + ep->config.non_lifetime_ms);
+                return;
+        }
+        /* Without room for the answer a repetition is still recognised; its sender gets no second effect but
+         * silence. */
+        if (!x->acknowledged && answer.n)
+                (void)coap_account_keep(ep, x->account, answer, &x->answer);
+        wait_in(&ep->remembered_con, x, now_ms + ep->config.exchange_lifetime_ms);
+}
+
+void coap_exchange_repeat(struct coap_endpoint *ep, struct coap_exchange *x) {
+        ep->counts.n_duplicates++;
+        if (x->acknowledged) {
+                coap_endpoint_send_empty(ep, &x->shape.peer, COAP_ACK, x->shape.mid);
+        } else if (x->answer.first) {
+                coap_pages_copy(&ep->pages, x->answer, 0, ep->message, x->answer.n);
+                coap_endpoint_send(ep, &x->shape.peer, span_of(ep->message, x->answer.n));
+        }
+}
+
+static struct coap_exchange *first_due(struct list *l, uint64_t now_ms) {
+        struct list *first = list_first(l);
+        struct coap_exchange *x = first ? LIST_ENTRY(first, struct coap_exchange, due) : NULL;
+
+        return x && x->due_ms <= now_ms ? x : NULL;
+}
+
+void coap_exchange_tick(struct coap_endpoint *ep, uint64_t now_ms) {
+        struct list *const lists[] = { &ep->pending, &ep->remembered_con, &ep->remembered_non };
+        struct coap_exchange *x;
+
+        while ((x = first_due(&ep->pending_unacknowledged, now_ms))) {
+                coap_endpoint_send_empty(ep, &x->shape.peer, COAP_ACK, x->shape.mid);
+                x->acknowledged = true;
+                wait_in(&ep->pending, x, now_ms + ep->config.exchange_lifetime_ms);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+                while ((x = first_due(lists[i], now_ms)))
+                        coap_exchange_free(ep, x);
+}
+
+/* A small cache with four places for each key: the place that runs out first is taken. */
+bool coap_seen_before(struct coap_endpoint *ep, uint64_t now_ms, uint64_t key) {
+        struct coap_seen *set = &ep->seen[(key % COAP_SEEN_SETS) * COAP_SEEN_WAYS], *oldest = set;
+
+        for (size_t i = 0; i < COAP_SEEN_WAYS; i++) {
+                if (set[i].key == key && set[i].until_ms > now_ms) {
+                        ep->counts.n_duplicates++;
+                        return true;
+                }
+                if (set[i].until_ms < oldest->until_ms)
+                        oldest = &set[i];
+        }
+        *oldest = (struct coap_seen){ key, now_ms + ep->config.non_lifetime_ms };
+        return false;
+}

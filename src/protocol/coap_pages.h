@@ -1,0 +1,37 @@
+/*
+ * Pages: where bytes live that must outlast the call that brought them (bodies
+ * on their way in blocks, remembered answers, messages not yet acknowledged).
+ *
+ * A stretch of bytes is a chain of small pages. Whoever holds one holds it
+ * whole, and gives it back whole.
+ */
+#ifndef OCF_PROTOCOL_COAP_PAGES_H
+#define OCF_PROTOCOL_COAP_PAGES_H
+
+#include "base/span.h"
+
+#define COAP_PAGE_SIZE 256u
+
+struct coap_pages {
+        uint8_t *bytes;
+        uint32_t *next; /* of each page, +1; 0 ends a chain */
+        uint32_t n_max, n_fresh, n_used, free;
+};
+
+struct coap_stretch {
+        uint32_t first; /* page number + 1; 0: nothing held */
+        uint32_t n;     /* bytes */
+};
+
+static inline uint32_t coap_pages_for(size_t n) {
+        return (uint32_t)((n + COAP_PAGE_SIZE - 1) / COAP_PAGE_SIZE);
+}
+
+void coap_pages_init(struct coap_pages *p, uint8_t *bytes, uint32_t *next, uint32_t n_max);
+bool coap_pages_keep(struct coap_pages *p, struct span s, struct coap_stretch *ret); /* false: no room */
+void coap_pages_drop(struct coap_pages *p, struct coap_stretch *s);
+
+/* Copies n bytes from offset on; the caller has seen that they are there. */
+void coap_pages_copy(const struct coap_pages *p, struct coap_stretch s, size_t offset, uint8_t *to, size_t n);
+
+#endif

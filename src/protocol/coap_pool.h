@@ -1,0 +1,58 @@
+/*
+ * Room for a fixed number of equal things, in memory that somebody handed in.
+ *
+ * Taking and giving back cost nothing; a slot that was never taken was never
+ * touched. Each slot begins with a generation that changes when it is given
+ * back, so that an id made of slot and generation goes stale by itself.
+ */
+#ifndef OCF_PROTOCOL_COAP_POOL_H
+#define OCF_PROTOCOL_COAP_POOL_H
+
+#include "base/util.h"
+
+struct coap_slot {
+        uint32_t generation;
+        bool used;
+        struct coap_slot *next_free;
+};
+
+struct coap_pool {
+        uint8_t *slots;
+        size_t size;
+        uint32_t n_max, n_fresh, n_used;
+        struct coap_slot *free;
+};
+
+void coap_pool_init(struct coap_pool *p, void *memory, size_t size, uint32_t n_max);
+void *coap_pool_take(struct coap_pool *p); /* NULL: full. Zeroed but for the generation */
+void coap_pool_give(struct coap_pool *p, void *slot);
+
+uint32_t coap_pool_index(const struct coap_pool *p, const void *slot);
+void *coap_pool_at(const struct coap_pool *p, uint32_t index,
+                   uint32_t generation); /* NULL: stale or never taken */
+
+/* ---- hash chains through the things themselves ---- */
+
+struct coap_hash_node {
+        struct coap_hash_node *next, **link; /* link: what points at us; NULL: in no table */
+        uint64_t hash;
+};
+
+struct coap_hash {
+        struct coap_hash_node **heads;
+        uint64_t mask;
+};
+
+/* The number of heads for n things: a power of two. */
+size_t coap_hash_heads(uint32_t n);
+void coap_hash_link(struct coap_hash *h, struct coap_hash_node *node, uint64_t hash);
+void coap_hash_unlink(struct coap_hash_node *node); /* harmless when it is in none */
+
+static inline struct coap_hash_node *coap_hash_first(const struct coap_hash *h, uint64_t hash) {
+        return h->heads[hash & h->mask];
+}
+
+/* A hash that nobody can aim at who does not know the seed. */
+uint64_t coap_hash_bytes(uint64_t seed, const void *data, size_t n);
+
+#endif
