@@ -82,7 +82,7 @@ static int64_t max_age_of(struct pipeline *p, const struct route *route) {
         const struct app *app = route->resource ? route->resource->app : NULL;
         uint64_t t = now(p);
 
-        if (!app || app->owner || app->gone_ms <= t)
+        if (!app || app->gone_ms <= t)
                 return 2;
         return (int64_t)ocf_min_u64((app->gone_ms - t + 999) / 1000, 60);
 }
@@ -233,6 +233,8 @@ static void pending_done(struct call *call, const struct ocf_response *response)
                 merged = response->fault ? n->first : *response;
                 merged.code = n->first.code;
         }
+        if (r && !merged.fault && call->interface == INTERFACE_BASELINE && call->request.method == COAP_GET)
+                merged.rep = resource_with_common(r, merged.rep);
         if (n->local)
                 call_answer(n->local, &merged);
         LIST_FOR_EACH_SAFE(i, &n->waiters) {

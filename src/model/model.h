@@ -18,21 +18,38 @@
 #define MODEL_TYPES_MAX 32
 #define MODEL_REP_MAX   (64 * 1024) /* of one published value, bytes of normal form */
 
+struct platform; /* strings of /oic/p, in core_resources.c */
+
+struct platform; /* what /oic/p says: core_resources.c */
+
 enum { MODEL_QUOTA_APPS, MODEL_QUOTA_RESOURCES, MODEL_QUOTA_BYTES, _MODEL_QUOTA_N };
 
 struct model {
         struct device **devices;
         size_t n_devices;
         struct list apps;
-        struct list dirty;       /* objects with something to tell */
-        struct quota quota;      /* by uid: apps, resources, bytes of values and names */
-        uint64_t n_numbers;      /* the last number given out; never used twice */
-        uint64_t generation;     /* of the set of links, for the ETag of /oic/res */
-        uint64_t etag;           /* the last ETag given out: strictly increasing over the model */
-        struct resource **index; /* hash of (device, href), of size index_mask + 1 */
+        struct list dirty_devices, dirty_apps, dirty_resources; /* those with something to tell */
+        struct quota quota;  /* by uid: apps, resources, bytes of values and names */
+        uint64_t n_numbers;  /* the last number given out; never used twice */
+        uint64_t generation; /* of the set of links, for the ETag of /oic/res */
+        uint64_t etag;       /* the last ETag given out: strictly increasing over the model */
+        struct resource **index,
+                **numbers; /* hashes of (device, href) and of numbers, of size index_mask + 1 */
         size_t index_mask, n_resources;
-        struct list departed; /* hrefs of the last run, see model_expect() */
-        bool allow_insecure;  /* [Security] AllowInsecure= */
+        struct list expected; /* struct expected_href: hrefs of the last run, in the order of their time */
+        struct resource *told_resource; /* removed, and told: freed by the next model_event() */
+        struct app *told_app;
+        struct platform *platform;
+        uint8_t *scratch; /* where answers are put together; grows to what was needed */
+        size_t n_scratch;
+        bool allow_insecure; /* [Security] AllowInsecure= */
+};
+
+struct expected_href {
+        struct list link;
+        uint16_t device;
+        uint64_t until_ms;
+        char *href;
 };
 
 /* ---- devices ---- */
@@ -84,7 +101,7 @@ enum resource_mode {
 
 struct resource {
         struct list device_link, app_link, dirty_link;
-        struct resource *index_next;
+        struct resource *index_next, *number_next;
         struct device *device;
         struct app *app; /* NULL for core resources, and once removed */
         struct handler *handler;
@@ -98,6 +115,7 @@ struct resource {
         enum interface default_interface;
         bool discoverable, observable, insecure;
         bool removed;
+        bool away;    /* its app's connection is gone, and it lingers */
         uint8_t *rep; /* of PUBLISHED: a map in normal form */
         size_t n_rep;
         uint8_t *baseline; /* prepared: rep with the common properties in front */
@@ -132,7 +150,7 @@ struct app {
         uint32_t pid; /* 0: unknown */
         struct list resources;
         uint64_t linger_ms; /* 0: gone when its connection is */
-        uint64_t gone_ms;   /* while lingering: when it is over */
+        uint64_t gone_ms;   /* when what is away is given up; 0: nothing is */
         unsigned news;
         struct quota_charge charge;
 };
@@ -189,11 +207,17 @@ void model_app_vanished(struct model *m, struct app *app, uint64_t now_ms);
  * MODEL_E_REFUSED; -ENOMEM. */
 int resource_publish(struct resource *r, struct span rep, bool replace, struct model_refusal *refusal);
 
+/*
+ * A map that an app answered on oic.if.baseline, with the common properties (n, rt, if) in front where it
+ * left them out. Good until the model answers again. What is no map comes back as it is.
+ */
+struct span resource_with_common(struct resource *r, struct span rep);
+
 /* A handled resource says that what it would answer has changed. */
 void resource_changed(struct resource *r);
 
-/* hrefs of the last run: requests for them get 5.03 instead of 4.04 until then, so that a restart of ours
- * looks like a pause. */
+/* hrefs of the last run: requests for them get 5.03 instead of 4.04 until then: a restart of ours looks like
+ * a pause. */
 int model_expect(struct model *m, uint16_t device, struct span href, uint64_t until_ms);
 bool model_is_expected(const struct model *m, uint16_t device, struct span href, uint64_t now_ms);
 
@@ -223,7 +247,7 @@ struct model_event {
 bool model_event(struct model *m, struct model_event *ret);
 
 static inline bool resource_is_available(const struct resource *r) {
-        return !r->app || r->app->owner;
+        return !r->away;
 }
 
 #endif

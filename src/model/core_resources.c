@@ -1,0 +1,198 @@
+#include "base/memory.h"
+#include "model/model_private.h"
+#include "protocol/rep.h"
+
+#include <errno.h>
+#include <string.h>
+
+/*
+ * /oic/d and /oic/p (core.md 7.1, 7.2), and the places where these and /oic/res
+ * hang in the model. They are answered anew each time: they change rarely and
+ * are asked rarely.
+ */
+
+struct platform {
+        struct uuid pi;
+        char *manufacturer, *model, *version, *os, *serial, *support_url;
+};
+
+struct core_resource {
+        const char *href, *type;
+        uint32_t interfaces;
+        enum interface default_interface;
+        enum model_answer (*answer)(struct model *, const struct ocf_request *, const struct route *,
+                                    struct ocf_response *);
+};
+
+static enum model_answer answer_device(struct model *m, const struct ocf_request *request,
+                                       const struct route *route, struct ocf_response *response);
+static enum model_answer answer_platform(struct model *m, const struct ocf_request *request,
+                                         const struct route *route, struct ocf_response *response);
+
+#define READ_ONLY (1u << INTERFACE_R | 1u << INTERFACE_BASELINE)
+
+static const struct core_resource core_resources[] = {
+        { "/oic/p", "oic.wk.p", READ_ONLY, INTERFACE_R, answer_platform },
+        { "/oic/res", "oic.wk.res", 1u << INTERFACE_LL | 1u << INTERFACE_BASELINE, INTERFACE_LL,
+          discovery_answer },
+        { "/oic/d", "oic.wk.d", READ_ONLY, INTERFACE_R, answer_device },
+};
+
+static int add(struct device *d, const struct core_resource *core) {
+        const char *const types[] = { core->answer == answer_device && d->type ? d->type : core->type,
+                                      core->type };
+        const struct resource_spec spec = {
+                .href = core->href,
+                .types = types,
+                .n_types = types[0] == core->type ? 1 : 2,
+                .discoverable = true,
+                .observable = true,
+        };
+        struct resource *r;
+        int e = resource_new(&r, d->model, d, &spec, RESOURCE_UID_NONE, NULL);
+
+        if (e)
+                return e;
+        r->mode = RESOURCE_CORE;
+        r->interfaces = core->interfaces;
+        r->default_interface = core->default_interface;
+        resource_link(r, NULL);
+        return 0;
+}
+
+int core_resources_add(struct device *d) {
+        int r;
+
+        if (!model_index_reserve(d->model, ARRAY_SIZE(core_resources)))
+                return -ENOMEM;
+        for (size_t i = 0; i < ARRAY_SIZE(core_resources); i++) {
+                r = add(d, &core_resources[i]);
+                if (r)
+                        return r;
+        }
+        return 0;
+}
+
+enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
+                                       const struct route *route, struct ocf_response *response) {
+        for (size_t i = 0; i < ARRAY_SIZE(core_resources); i++)
+                if (strcmp(core_resources[i].href, route->resource->href) == 0)
+                        return core_resources[i].answer(m, request, route, response);
+        *response = OCF_RESPONSE_FAULT(FAULT_NOT_FOUND);
+        return MODEL_ANSWERED;
+}
+
+/* ---- a map that is put together property by property ---- */
+
+struct properties {
+        struct writer w;
+        uint64_t n;
+        size_t begun;
+};
+
+#define ROOM 4096
+
+static bool begin(struct properties *p, struct model *m, const struct route *route) {
+        *p = (struct properties){ .w = writer_on(model_scratch(m, ROOM), ROOM) };
+        if (!p->w.data)
+                return false;
+        p->begun = rep_begin_map(&p->w);
+        if (route->interface == INTERFACE_BASELINE) {
+                resource_put_common(route->resource, &p->w);
+                p->n = resource_common_pairs(route->resource);
+        }
+        return true;
+}
+
+static void put(struct properties *p, const char *key, const char *value) {
+        if (!value)
+                return;
+        rep_put_string(&p->w, key);
+        rep_put_string(&p->w, value);
+        p->n++;
+}
+
+static void put_uuid(struct properties *p, const char *key, const struct uuid *value) {
+        char text[UUID_TEXT_MAX];
+
+        put(p, key, uuid_format(value, text));
+}
+
+static enum model_answer end(struct properties *p, struct ocf_response *response) {
+        rep_end_map(&p->w, p->begun, p->n);
+        *response = p->w.overflow ? OCF_RESPONSE_FAULT(FAULT_FAILED) : OCF_RESPONSE_OK(COAP_CONTENT);
+        response->rep = writer_span(&p->w);
+        return MODEL_ANSWERED;
+}
+
+static enum model_answer no_memory(struct ocf_response *response) {
+        *response = OCF_RESPONSE_FAULT(FAULT_BUSY);
+        return MODEL_ANSWERED;
+}
+
+static enum model_answer answer_device(struct model *m, const struct ocf_request *request,
+                                       const struct route *route, struct ocf_response *response) {
+        const struct device *d = route->device;
+        struct properties p;
+
+        if (!begin(&p, m, route))
+                return no_memory(response);
+        put_uuid(&p, "di", &d->di);
+        put_uuid(&p, "piid", &d->piid);
+        put(&p, "n", d->name);
+        put(&p, "icv", d->spec_version);
+        put(&p, "dmv", d->data_model_version);
+        return end(&p, response);
+}
+
+static enum model_answer answer_platform(struct model *m, const struct ocf_request *request,
+                                         const struct route *route, struct ocf_response *response) {
+        const struct platform *platform = m->platform;
+        struct properties p;
+
+        if (!begin(&p, m, route))
+                return no_memory(response);
+        put_uuid(&p, "pi", &platform->pi);
+        put(&p, "mnmn", platform->manufacturer);
+        put(&p, "mnmo", platform->model);
+        put(&p, "mnpv", platform->version);
+        put(&p, "mnos", platform->os);
+        put(&p, "mnsel", platform->serial);
+        put(&p, "mnsl", platform->support_url);
+        return end(&p, response);
+}
+
+/* ---- the platform ---- */
+
+static bool copy(char **to, const char *from) {
+        *to = ocf_duplicate_string(from);
+        return *to || !from;
+}
+
+int platform_new(struct platform **ret, const struct platform_identity *identity) {
+        struct platform *p = ocf_new(struct platform);
+
+        if (!p)
+                return -ENOMEM;
+        p->pi = identity->pi;
+        if (!copy(&p->manufacturer, identity->manufacturer) || !copy(&p->model, identity->model) ||
+            !copy(&p->version, identity->version) || !copy(&p->os, identity->os) ||
+            !copy(&p->serial, identity->serial) || !copy(&p->support_url, identity->support_url)) {
+                platform_free(p);
+                return -ENOMEM;
+        }
+        *ret = p;
+        return 0;
+}
+
+struct platform *platform_free(struct platform *p) {
+        if (!p)
+                return NULL;
+        ocf_free(p->manufacturer);
+        ocf_free(p->model);
+        ocf_free(p->version);
+        ocf_free(p->os);
+        ocf_free(p->serial);
+        ocf_free(p->support_url);
+        return ocf_free(p);
+}

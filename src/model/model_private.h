@@ -1,0 +1,64 @@
+/*
+ * What the files of the model share among themselves.
+ */
+#ifndef OCF_MODEL_MODEL_PRIVATE_H
+#define OCF_MODEL_MODEL_PRIVATE_H
+
+#include "model/model.h"
+#include "model/route.h"
+
+/* model.c */
+void model_index_add(struct model *m, struct resource *r);
+void model_index_remove(struct model *m, struct resource *r);
+bool model_index_reserve(struct model *m, size_t n_more); /* so that adding cannot fail */
+uint64_t model_next_etag(struct model *m);
+void model_links_changed(struct device *d);        /* what its /oic/res says is another thing now */
+uint8_t *model_scratch(struct model *m, size_t n); /* NULL: no memory */
+void device_news(struct device *d, unsigned news);
+void app_news(struct app *a, unsigned news);
+void resource_news(struct resource *r, unsigned news);
+
+/* resource.c */
+#define RESOURCE_UID_NONE UINT32_MAX /* of core resources, which nobody is charged for */
+
+int resource_new(
+        struct resource **ret, struct model *m, struct device *d, const struct resource_spec *spec,
+        uint32_t uid,
+        struct model_refusal *refusal); /* 0, MODEL_E_REFUSED, -ENOMEM; linked to nothing but its handler */
+void resource_link(struct resource *r, struct app *app);
+void resource_unlink(struct resource *r); /* from device, app and index; its handler is released */
+struct resource *resource_free(struct resource *r);
+int resource_prepare(struct resource *r); /* writes the baseline answer anew: 0, -ENOMEM */
+void handler_reference(struct handler *h);
+void handler_unreference(
+        struct handler *h); /* of a registration that was refused: the handler stays the caller's */
+void handler_release(struct handler *h);
+size_t resource_common_pairs(const struct resource *r); /* of the common properties: n, rt, if */
+void resource_put_common(const struct resource *r, struct writer *w);
+void resource_put_types(const struct resource *r, struct writer *w); /* "rt": [...] */
+void resource_put_interfaces(const struct resource *r,
+                             struct writer *w); /* "if": [...], the default one first */
+
+/* app.c */
+struct app *app_free(struct app *a);
+void app_expire(struct app *a, uint64_t now_ms); /* gives up what is away too long */
+
+/* validate.c: what an app may register; refusals name the thing */
+bool validate_spec(const struct resource_spec *spec, struct model_refusal *refusal);
+void refuse(struct model_refusal *refusal, enum fault fault, const char *format, ...) OCF_PRINTF(3, 4);
+
+/* route.c */
+bool request_knows_etag(const struct ocf_request *request, uint64_t etag);
+
+/* core_resources.c */
+int core_resources_add(struct device *d);
+int platform_new(struct platform **ret, const struct platform_identity *identity);
+struct platform *platform_free(struct platform *p);
+enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
+                                       const struct route *route, struct ocf_response *response);
+
+/* discovery.c */
+enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
+                                   const struct route *route, struct ocf_response *response);
+
+#endif
