@@ -139,9 +139,10 @@ class Network:
         self.name = name
         self.net = f"192.0.{number}"
         quiet = "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad; "
+        self.run("sh", "-c", quiet)
         shell(quiet + f"ip link add {name} type veth peer name eth0 netns {self.holder.pid}")
         shell(f"ip addr add {self.net}.1/24 dev {name}; ip addr add fd00:{number}::1/64 dev {name} nodad; ip link set {name} up")
-        self.run("sh", "-c", quiet + f"ip link set lo up; ip addr add {self.net}.2/24 dev eth0; ip addr add fd00:{number}::2/64 dev eth0 nodad; ip link set eth0 up")
+        self.run("sh", "-c", f"ip link set lo up; ip addr add {self.net}.2/24 dev eth0; ip addr add fd00:{number}::2/64 dev eth0 nodad; ip link set eth0 up")
         self.run("ip", "route", "add", "224.0.0.0/4", "dev", "eth0")
         eventually(lambda: "tentative" not in shell(f"ip -6 addr show dev {name}") and "fe80" in shell(f"ip -6 addr show dev {name}"), "a link-local address")
         self.ours, self.ours6 = f"{self.net}.1", f"fd00:{number}::1"
