@@ -29,8 +29,8 @@ ROOMS = {
     "src/dbus": (r"(base|protocol|model|dbus)/.*", DAEMON),
     "src/daemon": (r"(base|protocol|model|json|security|dbus|daemon)/.*", r"$^"),
     # The client's side of the bus: spans, representations, and the bus's mapping of values; nothing of the daemon.
-    "lib/libocfclient": (r"(base|json)/.*|protocol/(rep|fault|coap_code).*\.h|dbus/bus_(value|fault).*\.h|(libocfclient/)?[a-z_]+\.h", DAEMON),
-    "tools/ocfctl": (r"(base|json)/.*|protocol/(rep|fault|coap_code).*\.h|dbus/bus_(value|fault).*\.h|(libocfclient/|ocfctl/)?[a-z_]+\.h", DAEMON.replace(r"|poll\.h", "")),
+    "lib/libocfclient": (r"(base|json)/.*|protocol/(rep|fault|coap_code).*\.h|dbus/value\.h|(libocfclient/)?[a-z_]+\.h", DAEMON),
+    "tools/ocfctl": (r"(base|json)/.*|protocol/(rep|fault|coap_code).*\.h|dbus/value\.h|(libocfclient/|ocfctl/)?[a-z_]+\.h", DAEMON.replace(r"|poll\.h", "")),
 }
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
