@@ -2,19 +2,18 @@
 
 #include <string.h>
 
-const struct coap_limits coap_limits_default = {
-        .n_exchanges = 8192,
-        .n_exchanges_per_peer = 1024,
-        .n_observers = 16384,
-        .n_observers_per_peer = 1024,
-        .n_delayed = 64,
-        .n_pages = 32768, /* 8 MiB */
-        .n_pages_per_peer = 8192,
-        .n_outgoing = 256 * 1024,
-};
+/* For a gateway. A macro, since a constant struct is no constant initializer for every compiler. */
+#define LIMITS_DEFAULT                                                                                       \
+        {                                                                                                    \
+                .n_exchanges = 8192, .n_exchanges_per_peer = 1024, .n_observers = 16384,                     \
+                .n_observers_per_peer = 1024, .n_delayed = 64, .n_pages = 32768, .n_pages_per_peer = 8192,   \
+                .n_outgoing = 256 * 1024,                                                                    \
+        }
+
+const struct coap_limits coap_limits_default = LIMITS_DEFAULT;
 
 const struct coap_config coap_config_default = {
-        .limits = coap_limits_default,
+        .limits = LIMITS_DEFAULT,
         .ack_timeout_ms = 2000,
         .ack_random_percent = 150,
         .max_retransmit = 4,
