@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-id128.h>
@@ -40,6 +41,7 @@ static int listen_at(const char *path) {
         if (strlen(path) >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         memcpy(address.sun_path, path, strlen(path));
+        umask(0); /* whoever finds the path may connect */
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 512) < 0)
                 return -errno;

@@ -179,7 +179,7 @@ def build(kind, serial, fields, signature="", args=(), body=None, flags=0):
 class Bus:
     """A connection. With hello=False it has said nothing yet."""
 
-    def __init__(self, address, hello=True, timeout=10.0):
+    def __init__(self, address, hello=True, timeout=10.0, uid=None):
         self.timeout = timeout
         self.serial = 0
         self.waiting = bytearray()
@@ -188,7 +188,7 @@ class Bus:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
         self.socket.connect(dict(p.split("=", 1) for p in address.split(":", 1)[1].split(","))["path"])
-        self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid()).encode().hex().encode() + b"\r\n")
+        self.socket.sendall(b"\0AUTH EXTERNAL " + str(os.getuid() if uid is None else uid).encode().hex().encode() + b"\r\n")
         self.line()
         self.socket.sendall(b"BEGIN\r\n")
         self.name = self.call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")[0] if hello else None

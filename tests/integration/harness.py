@@ -31,6 +31,7 @@ MARK = "OCFD_TEST_IS_INSIDE"
 SLOW = float(os.environ.get("OCFD_TEST_SLOW", "1"))  # everything waits this much longer
 TESTS = {}
 CLONE_NEWNET = 0x40000000
+OTHER_UID = 65534  # nobody: dbus-daemon wants one that exists
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion .* failed|definitely lost: [1-9]")
 
 
@@ -183,6 +184,7 @@ class World:
         self.bus_kind = options.bus
         self.npm = npm
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ocfd-test-"))
+        self.directory.chmod(0o711)  # the bus is for other users too
         self.processes = []
         self.connections = []
         self.bus = None
@@ -232,6 +234,17 @@ class World:
         bus = Ocfd(self.address, timeout=10 * SLOW, **more)
         self.connections.append(bus)
         return bus
+
+    def connect_as_other_user(self, **more):
+        """The same as somebody else where we may be that: root may, without a user namespace."""
+        try:
+            os.seteuid(OTHER_UID)
+        except OSError:
+            return self.connect(**more)
+        try:
+            return self.connect(uid=OTHER_UID, **more)
+        finally:
+            os.seteuid(0)
 
     # -- the daemon
 
@@ -439,12 +452,12 @@ def npm_packages():
     sys.exit(77)
 
 
-# As an ordinary user with a user namespace; as root where that is refused (in a chroot, for one), and then without
-# touching mounts that others share.
+# As root without a user namespace, so that there can be a second user, and without touching mounts that others share;
+# as an ordinary user with one.
 NAMESPACES = [
-    ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
     ["unshare", "--net", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child"]
     + ["sh", "-c", 'mount --make-private /proc && mount -t proc proc /proc && exec "$@"', "sh"],
+    ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"],
 ]
 
 

@@ -246,6 +246,32 @@ def registering_is_all_or_nothing(w):
 
 
 @test()
+def rules_narrow_what_a_user_may_register(w):
+    rules = w.directory / "apps.d"
+    rules.mkdir()
+    (rules / "10-mine.conf").write_text(f"[App]\nUser={os.getuid()}\nRegister=/mine/?*\nTypes=x.allowed.*\nUse=/oic/d\nInsecure=no\n")
+    w.configure(Daemon={"AppsDirectory": rules})
+    w.start()
+    app = w.connect()
+    fine = {"rt": ["x.allowed.thing"], "value": {"a": 1}}
+    app.register({"/mine/a": fine})
+    for href, more in {"/others": {}, "/mine": {}, "/mine/b": {"rt": ["x.forbidden"]}, "/mine/c": {"insecure": True}}.items():
+        error = raises(BusError, app.register, {href: {**fine, **more}})
+        equal(error.name, "org.ocfd.Error.NotAllowed", href)
+        assert "10-mine.conf" in error.message, error.message
+    equal(app.retrieve("/mine/a")[0], {"a": 1}, "its own it may use")
+    equal(app.retrieve("/oic/d")[1]["code"], "2.05")
+    equal(raises(BusError, app.retrieve, "/oic/res").name, "org.ocfd.Error.NotAllowed")
+    # a rule that cannot be read is a refusal to start, not a rule less
+    w.stop_ocfd()
+    (rules / "20-bad.conf").write_text("[App]\nUzer=me\n")
+    w.start_ocfd(wait=False)
+    equal(w.ocfd.wait(), 6)
+    w.ocfd.expected = "refused"
+    assert "20-bad.conf:2" in w.ocfd.output(), w.ocfd.output()
+
+
+@test()
 def busctl_alone_registers_with_linger(w):
     if not shutil.which("busctl"):
         raise Skip("busctl is not installed (systemd)")
