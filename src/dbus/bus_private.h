@@ -1,0 +1,133 @@
+/*
+ * Who holds what in the bus room. One file per object:
+ *
+ *     bus.c              the connection: made, kept, lost, made again
+ *     bus_client.c       who is on the other side: credentials, and when they go
+ *     bus_manager.c      Manager1        bus_device.c       Device1
+ *     bus_application.c  Application1    bus_resource.c     Resource1
+ *     bus_register.c     what a registration says
+ *     bus_handler.c      calls to Handler1, and Updated
+ *     bus_request.c      requests of local apps
+ *     bus_subscriber.c   local observers
+ *     bus_fault.c        faults as D-Bus errors
+ */
+#ifndef OCF_DBUS_BUS_PRIVATE_H
+#define OCF_DBUS_BUS_PRIVATE_H
+
+#include "base/list.h"
+#include "dbus/bus.h"
+#include "dbus/value.h"
+
+#include <systemd/sd-bus.h>
+
+#define BUS_NAME               "org.ocfd"
+#define BUS_ROOT               "/org/ocfd"
+#define BUS_DEVICES            BUS_ROOT "/device"
+#define BUS_APPS               BUS_ROOT "/app"
+#define BUS_RESOURCES          BUS_ROOT "/resource"
+#define BUS_PATH_MAX           64
+#define BUS_VALUE_MAX          (1024u * 1024) /* of one value, as normal form */
+
+#define CLIENT_WAITING_MAX     64   /* messages that wait for the credentials of their sender */
+#define CLIENT_REQUESTS_MAX    256  /* requests of one connection under way */
+#define CLIENT_SUBSCRIBERS_MAX 1024 /* observations of one connection */
+#define CLIENT_CALLS_MAX       256  /* calls to one app's handlers under way */
+#define CLIENT_WINDOW          16   /* signals to one connection without proof that it reads */
+#define UID_REQUESTS_MAX       1024 /* requests of one user under way */
+
+struct bus {
+        const struct bus_control *control;
+        char *address, *wanted; /* what to connect to, and how it was named */
+        sd_bus *bus;            /* NULL while waiting */
+        enum bus_state state;
+        int last_error;
+        uint64_t retry_us; /* CLOCK_MONOTONIC; when waiting */
+        unsigned n_failures;
+        bool name_is_ours, broken; /* broken: the connection is to be dropped */
+        struct list clients;
+        struct list requests; /* of local apps, under way */
+        struct list calls;    /* to handlers, under way */
+        uint8_t *scratch;     /* BUS_VALUE_MAX bytes for values that are read */
+};
+
+/* A connection on the bus that has called us. Kept until it leaves. */
+struct bus_client {
+        struct list link;
+        struct bus *bus;
+        char *name, *unit;
+        struct bus_caller caller;
+        bool is_known;       /* the bus has said who it is */
+        struct list waiting; /* its messages, until then */
+        size_t n_waiting, n_requests, n_calls, n_subscribers;
+        struct list subscribers, handlers, updates;
+        sd_bus_slot *match, *credentials, *ping;
+        unsigned n_unproven; /* signals since it last answered a ping */
+};
+
+typedef int (*bus_method)(struct bus *b, struct bus_client *client, sd_bus_message *m);
+
+/* bus_client.c */
+int bus_client_method(struct bus *b, sd_bus_message *m,
+                      bus_method method);         /* calls it as soon as the caller is known */
+void bus_clients_drop(struct bus *b);             /* the bus is lost */
+bool bus_client_may_signal(struct bus_client *c); /* and counts one */
+size_t bus_requests_of(const struct bus *b, uint32_t uid);
+
+/* bus_fault.c; all return 0, or a negative errno of sd-bus */
+int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text);
+int bus_reply_refusal(sd_bus_message *m, const struct model_refusal *refusal);
+int bus_reply_invalid(sd_bus_message *m, const char *format, ...) OCF_PRINTF(2, 3);
+enum fault bus_fault_of_error(const sd_bus_error *e);
+
+/* Paths. */
+const char *bus_path(char buf[static BUS_PATH_MAX], const char *parent, uint64_t number);
+bool bus_path_number(const char *path, const char *parent, uint64_t *ret);
+
+/* The objects: vtables on b->bus; slots float. */
+int bus_manager_add(struct bus *b);
+int bus_device_add(struct bus *b);
+int bus_application_add(struct bus *b);
+int bus_resource_add(struct bus *b);
+void bus_manager_tell(struct bus *b);
+void bus_device_tell(struct bus *b, const struct device *d, unsigned news);
+void bus_application_tell(struct bus *b, const struct app *a, unsigned news);
+void bus_resource_tell(struct bus *b, struct resource *r, unsigned news);
+
+/* bus_register.c */
+int bus_register(struct bus *b, struct bus_client *client, sd_bus_message *m);
+
+/* bus_handler.c: a handler behind the bus; object NULL: values are published, it is only told of updates. */
+int bus_handler_obtain(struct bus_client *client, const char *object, struct handler **ret);
+void bus_handler_unused(struct handler *h); /* frees it if the model did not take it */
+void bus_handlers_lost(struct bus *b,
+                       struct bus_client *client); /* NULL: of all; those under way are answered */
+void bus_updates_flush(struct bus_client *c);      /* the window is open again */
+void bus_updates_drop(struct bus_client *c);
+
+/* bus_request.c */
+void bus_requests_orphan(struct bus *b,
+                         struct bus_client *client); /* it left: nobody counts its requests any more */
+enum bus_answer_kind { BUS_ANSWER_VALUE, BUS_ANSWER_INFO };
+/* The message stands at an a{sv} of options, and is replied to. payload data NULL: none. */
+int bus_request_from_message(struct bus *b, struct bus_client *client, sd_bus_message *m, uint8_t method,
+                             const char *interface, struct span payload, enum bus_answer_kind kind);
+/* Return: 0; 1 when something was wrong and the caller has been told; negative errno. */
+int bus_request_read_options(sd_bus_message *m, const char *interface, char **ret_query,
+                             uint64_t *ret_timeout_ms);
+typedef void (*bus_request_done)(void *context, const struct ocf_response *response);
+/* done() is called exactly once, maybe at once, unless an errno is returned. */
+int bus_request_start(struct bus *b, struct bus_client *client, const struct resource *r, uint8_t method,
+                      const char *query, struct span payload, uint64_t timeout_ms, bus_request_done done,
+                      void *context);
+int bus_append_answer(sd_bus_message *reply, const struct ocf_response *response, bool with_value,
+                      uint64_t n_missed);
+const char *bus_response_text(const struct ocf_response *r);
+
+/* bus_subscriber.c */
+int bus_subscribe(struct bus *b, struct bus_client *client, sd_bus_message *m);
+int bus_unsubscribe(struct bus *b, struct bus_client *client, sd_bus_message *m);
+void bus_subscribers_tell(struct bus *b, const struct resource *r, unsigned news);
+void bus_subscribers_flush(struct bus_client *c);
+void bus_subscribers_drop(struct bus_client *c);
+
+#endif
