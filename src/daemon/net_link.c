@@ -1,0 +1,378 @@
+#include "daemon/net_link.h"
+#include "base/memory.h"
+
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* libmnl's macros convert between long and int as they please. */
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
+/* ---- the table ---- */
+
+void link_table_init(struct link_table *t) {
+        *t = (struct link_table){ .links = LIST_INIT(t->links) };
+}
+
+static void link_free(struct link *l) {
+        list_unlink(&l->list);
+        ocf_free(l->addresses);
+        ocf_free(l);
+}
+
+void link_table_deinit(struct link_table *t) {
+        LIST_FOR_EACH_SAFE(i, &t->links)
+        link_free(LIST_ENTRY(i, struct link, list));
+}
+
+struct link *link_table_find(const struct link_table *t, uint32_t index) {
+        LIST_FOR_EACH(i, &t->links) {
+                struct link *l = LIST_ENTRY(i, struct link, list);
+
+                if (l->index == index)
+                        return l;
+        }
+        return NULL;
+}
+
+static struct link *link_obtain(struct link_table *t, uint32_t index) {
+        struct link *l = link_table_find(t, index);
+        struct list *before = &t->links;
+
+        if (l)
+                return l;
+        l = ocf_new(struct link);
+        if (!l)
+                return NULL;
+        l->index = index;
+        LIST_FOR_EACH(i, &t->links)
+        if (LIST_ENTRY(i, struct link, list)->index > index) {
+                before = i;
+                break;
+        }
+        list_link_tail(before, &l->list);
+        t->changed = true;
+        return l;
+}
+
+/* Copies an attribute that is a string into a field; the last byte stays NUL. */
+static void copy_string(const struct nlattr *a, char *to, size_t n_max) {
+        size_t n = ocf_min_size(mnl_attr_get_payload_len(a), n_max - 1);
+
+        memset(to, 0, n_max);
+        memcpy(to, mnl_attr_get_payload(a), n);
+}
+
+static void take_kind(const struct nlattr *info, struct link *l) {
+        const struct nlattr *a;
+
+        mnl_attr_for_each_nested(a, info) if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+                copy_string(a, l->kind, sizeof(l->kind));
+}
+
+static int take_link(struct link_table *t, const struct nlmsghdr *h) {
+        const struct ifinfomsg *m = mnl_nlmsg_get_payload(h);
+        const struct nlattr *a;
+        struct link *l, before;
+
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) || m->ifi_family == AF_BRIDGE)
+                return 0; /* a port that left its bridge is no link that left */
+        l = link_table_find(t, (uint32_t)m->ifi_index);
+        if (h->nlmsg_type == RTM_DELLINK) {
+                if (l) {
+                        link_free(l);
+                        t->changed = true;
+                }
+                return 0;
+        }
+        l = link_obtain(t, (uint32_t)m->ifi_index);
+        if (!l)
+                return -ENOMEM;
+        before = *l;
+        l->seen = true;
+        l->up = m->ifi_flags & IFF_UP;
+        l->running = m->ifi_flags & IFF_RUNNING;
+        l->loopback = m->ifi_flags & IFF_LOOPBACK;
+        mnl_attr_for_each(a, h, sizeof(*m)) {
+                if (mnl_attr_get_type(a) == IFLA_IFNAME)
+                        copy_string(a, l->name, sizeof(l->name));
+                else if (mnl_attr_get_type(a) == IFLA_LINKINFO)
+                        take_kind(a, l);
+        }
+        if (before.up != l->up || before.running != l->running || strcmp(before.name, l->name) != 0)
+                t->changed = true;
+        return 0;
+}
+
+static size_t address_find(const struct link *l, const uint8_t ip[16]) {
+        size_t i = 0;
+
+        while (i < l->n_addresses && memcmp(l->addresses[i].ip, ip, 16) != 0)
+                i++;
+        return i;
+}
+
+static void address_remove(struct link_table *t, struct link *l, size_t i) {
+        memmove(&l->addresses[i], &l->addresses[i + 1], (l->n_addresses - i - 1) * sizeof(l->addresses[0]));
+        l->n_addresses--;
+        t->changed = true;
+}
+
+/* An address can be spoken from when nobody disputes it; a deprecated one is for old connections only. */
+static bool is_usable(uint32_t flags) {
+        return !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)) || flags & IFA_F_OPTIMISTIC;
+}
+
+static bool read_ip(const struct nlattr *a, uint8_t family, uint8_t ret[16]) {
+        size_t n = mnl_attr_get_payload_len(a);
+
+        if (n != (family == AF_INET ? 4 : 16))
+                return false;
+        memset(ret, 0, 16);
+        if (family == AF_INET)
+                ret[10] = ret[11] = 0xff;
+        memcpy(ret + 16 - n, mnl_attr_get_payload(a), n);
+        return true;
+}
+
+static int take_address(struct link_table *t, const struct nlmsghdr *h) {
+        const struct ifaddrmsg *m = mnl_nlmsg_get_payload(h);
+        const struct nlattr *a;
+        uint8_t ip[16];
+        uint32_t flags;
+        bool has_ip = false;
+        struct link *l;
+        size_t i;
+
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) ||
+            (m->ifa_family != AF_INET && m->ifa_family != AF_INET6))
+                return 0;
+        flags = m->ifa_flags;
+        mnl_attr_for_each(a, h, sizeof(*m)) {
+                uint16_t type = mnl_attr_get_type(a);
+
+                /* IFA_LOCAL is ours where IFA_ADDRESS is the other end of a point-to-point link. */
+                if (type == IFA_LOCAL || (type == IFA_ADDRESS && !has_ip))
+                        has_ip = read_ip(a, m->ifa_family, ip) || has_ip;
+                else if (type == IFA_FLAGS && mnl_attr_get_payload_len(a) >= sizeof(flags))
+                        flags = mnl_attr_get_u32(a);
+        }
+        l = link_obtain(t, m->ifa_index);
+        if (!l)
+                return -ENOMEM;
+        if (!has_ip)
+                return 0;
+        i = address_find(l, ip);
+        if (h->nlmsg_type == RTM_DELADDR || !is_usable(flags)) {
+                if (i < l->n_addresses)
+                        address_remove(t, l, i);
+                return 0;
+        }
+        if (i == l->n_addresses) {
+                if (!ocf_grow((void **)&l->addresses, l->n_addresses, l->n_addresses + 1,
+                              sizeof(l->addresses[0])))
+                        return -ENOMEM;
+                memcpy(l->addresses[l->n_addresses++].ip, ip, 16);
+                t->changed = true;
+        }
+        l->addresses[i].seen = true;
+        return 0;
+}
+
+int link_table_take(struct link_table *t, struct span message) {
+        const struct nlmsghdr *h = (const void *)message.data;
+        int n = (int)ocf_min_size(message.n, INT32_MAX), r = 0;
+        int ended = 0;
+
+        for (; !r && mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+                switch (h->nlmsg_type) {
+                case RTM_NEWLINK:
+                case RTM_DELLINK:
+                        r = take_link(t, h);
+                        break;
+                case RTM_NEWADDR:
+                case RTM_DELADDR:
+                        r = take_address(t, h);
+                        break;
+                case NLMSG_DONE:
+                case NLMSG_ERROR:
+                        ended = 1;
+                        break;
+                default: /* the kernel may say more than was asked for */
+                        break;
+                }
+        }
+        return r < 0 ? r : ended;
+}
+
+void link_table_sweep_begin(struct link_table *t) {
+        LIST_FOR_EACH(i, &t->links) {
+                struct link *l = LIST_ENTRY(i, struct link, list);
+
+                l->seen = false;
+                for (size_t j = 0; j < l->n_addresses; j++)
+                        l->addresses[j].seen = false;
+        }
+}
+
+void link_table_sweep_end(struct link_table *t) {
+        LIST_FOR_EACH_SAFE(i, &t->links) {
+                struct link *l = LIST_ENTRY(i, struct link, list);
+
+                for (size_t j = l->n_addresses; j-- > 0;)
+                        if (!l->addresses[j].seen)
+                                address_remove(t, l, j);
+                if (!l->seen) {
+                        link_free(l);
+                        t->changed = true;
+                }
+        }
+}
+
+/* ---- the socket ---- */
+
+enum step { STEP_LINKS, STEP_ADDRESSES, STEP_FOLLOWING };
+
+struct link_watch {
+        uv_poll_t poll;
+        struct mnl_socket *socket;
+        struct link_table *table;
+        enum step step;
+        uint32_t sequence;
+        uint64_t n_resyncs;
+        void (*changed)(void *context);
+        void *context;
+};
+
+static int ask(struct link_watch *w, uint16_t type) {
+        uint8_t buf[MNL_NLMSG_HDRLEN + 32];
+        struct nlmsghdr *h = mnl_nlmsg_put_header(memset(buf, 0, sizeof(buf)));
+        struct rtgenmsg *m;
+
+        h->nlmsg_type = type;
+        h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+        h->nlmsg_seq = ++w->sequence;
+        m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+        m->rtgen_family = AF_UNSPEC;
+        return mnl_socket_sendto(w->socket, h, h->nlmsg_len) < 0 ? -errno : 0;
+}
+
+static int resync(struct link_watch *w) {
+        link_table_sweep_begin(w->table);
+        w->step = STEP_LINKS;
+        return ask(w, RTM_GETLINK);
+}
+
+static int dump_ended(struct link_watch *w) {
+        if (w->step == STEP_LINKS) {
+                w->step = STEP_ADDRESSES;
+                return ask(w, RTM_GETADDR);
+        }
+        if (w->step == STEP_ADDRESSES) {
+                w->step = STEP_FOLLOWING;
+                link_table_sweep_end(w->table);
+        }
+        return 0;
+}
+
+/* Reads what is there. Return: 0; negative errno. */
+static int drain(struct link_watch *w) {
+        uint8_t buf[32768];
+        ssize_t n;
+        int r;
+
+        for (;;) {
+                n = recv(mnl_socket_get_fd(w->socket), buf, sizeof(buf), MSG_DONTWAIT);
+                if (n < 0 && errno == ENOBUFS) { /* something was lost: ask for all of it */
+                        w->n_resyncs++;
+                        r = resync(w);
+                } else if (n < 0) {
+                        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+                } else {
+                        r = link_table_take(w->table, span_of(buf, (size_t)n));
+                        if (r > 0)
+                                r = dump_ended(w);
+                }
+                if (r < 0)
+                        return r;
+        }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+        struct link_watch *w = OCF_CONTAINER_OF(poll, struct link_watch, poll);
+
+        (void)drain(w); /* what failed for want of memory comes with the next resync */
+        if (w->table->changed && w->step == STEP_FOLLOWING) {
+                w->table->changed = false;
+                w->changed(w->context);
+        }
+}
+
+int link_watch_new(struct link_watch **ret, uv_loop_t *loop, struct link_table *table,
+                   void (*changed)(void *context), void *context) {
+        struct link_watch *w = ocf_new(struct link_watch);
+        int r = 0, buffer = 512 * 1024;
+
+        if (!w)
+                return -ENOMEM;
+        w->table = table;
+        w->changed = changed;
+        w->context = context;
+        w->socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (!w->socket || mnl_socket_bind(w->socket, RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR,
+                                          MNL_SOCKET_AUTOPID) < 0)
+                r = -errno;
+        if (!r) {
+                (void)setsockopt(mnl_socket_get_fd(w->socket), SOL_SOCKET, SO_RCVBUF, &buffer,
+                                 sizeof(buffer));
+                r = uv_poll_init(loop, &w->poll, mnl_socket_get_fd(w->socket));
+        }
+        if (!r)
+                r = uv_poll_start(&w->poll, UV_READABLE, on_readable);
+        if (r < 0) {
+                if (w->socket)
+                        mnl_socket_close(w->socket);
+                ocf_free(w);
+                return r;
+        }
+        *ret = w;
+        return 0;
+}
+
+int link_watch_read_all(struct link_watch *w) {
+        struct pollfd p = { .fd = mnl_socket_get_fd(w->socket), .events = POLLIN };
+        int r = resync(w);
+
+        while (r >= 0 && w->step != STEP_FOLLOWING) {
+                if (poll(&p, 1, 2000) <= 0)
+                        return -ETIMEDOUT;
+                r = drain(w);
+        }
+        w->table->changed = false;
+        return r < 0 ? r : 0;
+}
+
+static void on_closed(uv_handle_t *handle) {
+        struct link_watch *w = OCF_CONTAINER_OF(handle, struct link_watch, poll);
+
+        mnl_socket_close(w->socket);
+        ocf_free(w);
+}
+
+struct link_watch *link_watch_free(struct link_watch *w) {
+        if (w)
+                uv_close((uv_handle_t *)&w->poll, on_closed);
+        return NULL;
+}
+
+uint64_t link_watch_resyncs(const struct link_watch *w) {
+        return w->n_resyncs;
+}

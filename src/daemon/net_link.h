@@ -1,0 +1,57 @@
+/*
+ * What the kernel says of interfaces and addresses, over rtnetlink: first all
+ * of it, then what changes. When the kernel could not keep up (ENOBUFS) all of
+ * it is asked for again. The table is kept by a function that takes messages, so
+ * that a test can be the kernel.
+ */
+#ifndef OCF_DAEMON_NET_LINK_H
+#define OCF_DAEMON_NET_LINK_H
+
+#include "base/list.h"
+#include "base/span.h"
+
+#include <uv.h>
+
+struct link_address {
+        uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+        bool seen;      /* in the dump that is under way */
+};
+
+struct link {
+        struct list list;
+        uint32_t index;
+        char name[16];
+        char kind[16];
+        bool up, running, loopback, seen;
+        struct link_address *addresses;
+        size_t n_addresses;
+};
+
+struct link_table {
+        struct list links; /* by index, ascending */
+        bool changed;      /* since somebody last cleared it */
+};
+
+void link_table_init(struct link_table *t);
+void link_table_deinit(struct link_table *t);
+struct link *link_table_find(const struct link_table *t, uint32_t index);
+
+/* Takes a message of rtnetlink (any, whole or not). Return: 1 when a dump ended with it, 0, -ENOMEM. */
+int link_table_take(struct link_table *t, struct span message);
+
+/* A dump of everything begins, and has ended: what was not in it is gone. */
+void link_table_sweep_begin(struct link_table *t);
+void link_table_sweep_end(struct link_table *t);
+
+/* ---- the socket ---- */
+
+struct link_watch;
+
+/* changed(): after each batch that changed something. */
+int link_watch_new(struct link_watch **ret, uv_loop_t *loop, struct link_table *table,
+                   void (*changed)(void *context), void *context);
+struct link_watch *link_watch_free(struct link_watch *w);
+int link_watch_read_all(struct link_watch *w); /* waits for the first dump: before the loop runs */
+uint64_t link_watch_resyncs(const struct link_watch *w);
+
+#endif

@@ -1,0 +1,233 @@
+#include "daemon/net_socket.h"
+#include "base/util.h"
+#include "protocol/coap_code.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct net_group net_groups[NET_GROUPS] = {
+        { AF_INET, "224.0.1.187" },
+        { AF_INET6, "ff02::158" },
+        { AF_INET6, "ff03::158" },
+        { AF_INET6, "ff05::158" },
+};
+
+static bool set(int fd, int level, int option, int value) {
+        return setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+/* What both kinds need: who was asked, and nothing that others have joined. */
+static int socket_new(int family) {
+        int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_UDP);
+        bool good;
+
+        if (fd < 0)
+                return -errno;
+        if (family == AF_INET)
+                good = set(fd, IPPROTO_IP, IP_PKTINFO, 1) && set(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+        else
+                good = set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) && set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+                       set(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+        if (!good) {
+                int error = errno;
+
+                close(fd);
+                return -error;
+        }
+        (void)set(fd, SOL_SOCKET, SO_RCVBUF, 1 << 20); /* the kernel gives what it allows */
+        (void)set(fd, SOL_SOCKET, SO_SNDBUF, 1 << 20);
+        return fd;
+}
+
+static int bind_to(int fd, const struct sockaddr_storage *address, socklen_t n) {
+        int error;
+
+        if (bind(fd, (const struct sockaddr *)address, n) == 0)
+                return fd;
+        error = errno;
+        close(fd);
+        return -error;
+}
+
+int net_socket_unicast(int family, uint16_t port) {
+        struct sockaddr_storage any = { .ss_family = (sa_family_t)family };
+        int fd = socket_new(family);
+
+        if (fd < 0)
+                return fd;
+        if (family == AF_INET)
+                ((struct sockaddr_in *)&any)->sin_port = htons(port);
+        else
+                ((struct sockaddr_in6 *)&any)->sin6_port = htons(port);
+        return bind_to(fd, &any,
+                       family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+}
+
+uint16_t net_socket_port(int fd) {
+        struct sockaddr_storage a;
+        socklen_t n = sizeof(a);
+        uint8_t ip[16];
+        uint16_t port = 0;
+
+        if (getsockname(fd, (struct sockaddr *)&a, &n) == 0)
+                (void)net_socket_parse(&a, ip, &port);
+        return port;
+}
+
+void net_socket_allow_sharing(int fd, bool allow) {
+        (void)set(fd, SOL_SOCKET, SO_REUSEADDR, allow);
+}
+
+static void group_ip(const struct net_group *group, uint8_t ret[16]) {
+        memset(ret, 0, 16);
+        if (group->family == AF_INET) {
+                ret[10] = ret[11] = 0xff;
+                inet_pton(AF_INET, group->address, ret + 12);
+        } else {
+                inet_pton(AF_INET6, group->address, ret);
+        }
+}
+
+int net_socket_group(const struct net_group *group, uint32_t interface) {
+        struct sockaddr_storage address;
+        uint8_t ip[16];
+        socklen_t n;
+        int fd = socket_new(group->family);
+
+        if (fd < 0)
+                return fd;
+        group_ip(group, ip);
+        n = net_socket_address(&address, ip, COAP_PORT, interface);
+        if (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1)) { /* one group socket for each interface */
+                close(fd);
+                return -errno;
+        }
+        return bind_to(fd, &address, n);
+}
+
+static int membership(int fd, const struct net_group *group, uint32_t interface, bool join) {
+        uint8_t ip[16];
+        int r;
+
+        group_ip(group, ip);
+        if (group->family == AF_INET) {
+                struct ip_mreqn m = { .imr_ifindex = (int)interface };
+
+                memcpy(&m.imr_multiaddr, ip + 12, 4);
+                r = setsockopt(fd, IPPROTO_IP, join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &m, sizeof(m));
+        } else {
+                struct ipv6_mreq m = { .ipv6mr_interface = interface };
+
+                memcpy(&m.ipv6mr_multiaddr, ip, 16);
+                r = setsockopt(fd, IPPROTO_IPV6, join ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, &m, sizeof(m));
+        }
+        return r == 0 || (join && errno == EADDRINUSE) ? 0 : -errno;
+}
+
+int net_socket_join(int fd, const struct net_group *group, uint32_t interface) {
+        return membership(fd, group, interface, true);
+}
+
+void net_socket_leave(int fd, const struct net_group *group, uint32_t interface) {
+        (void)membership(fd, group, interface, false);
+}
+
+static bool is_v4(const uint8_t ip[16]) {
+        static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+        return memcmp(ip, mapped, sizeof(mapped)) == 0;
+}
+
+socklen_t net_socket_address(struct sockaddr_storage *ret, const uint8_t ip[static 16], uint16_t port,
+                             uint32_t interface) {
+        memset(ret, 0, sizeof(*ret));
+        if (is_v4(ip)) {
+                struct sockaddr_in *a = (struct sockaddr_in *)ret;
+
+                a->sin_family = AF_INET;
+                a->sin_port = htons(port);
+                memcpy(&a->sin_addr, ip + 12, 4);
+                return sizeof(*a);
+        } else {
+                struct sockaddr_in6 *a = (struct sockaddr_in6 *)ret;
+
+                a->sin6_family = AF_INET6;
+                a->sin6_port = htons(port);
+                a->sin6_scope_id = interface;
+                memcpy(&a->sin6_addr, ip, 16);
+                return sizeof(*a);
+        }
+}
+
+bool net_socket_parse(const struct sockaddr_storage *from, uint8_t ret_ip[static 16], uint16_t *ret_port) {
+        if (from->ss_family == AF_INET) {
+                const struct sockaddr_in *a = (const struct sockaddr_in *)from;
+
+                memset(ret_ip, 0, 16);
+                ret_ip[10] = ret_ip[11] = 0xff;
+                memcpy(ret_ip + 12, &a->sin_addr, 4);
+                *ret_port = ntohs(a->sin_port);
+                return true;
+        }
+        if (from->ss_family == AF_INET6) {
+                const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)from;
+
+                memcpy(ret_ip, &a->sin6_addr, 16);
+                *ret_port = ntohs(a->sin6_port);
+                return true;
+        }
+        return false;
+}
+
+bool net_socket_destination(struct msghdr *m, uint8_t ret_ip[static 16], uint32_t *ret_interface) {
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+                if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+                        struct in_pktinfo info;
+
+                        memcpy(&info, CMSG_DATA(c), sizeof(info));
+                        memset(ret_ip, 0, 16);
+                        ret_ip[10] = ret_ip[11] = 0xff;
+                        memcpy(ret_ip + 12, &info.ipi_spec_dst, 4); /* ours, also where a group was asked */
+                        *ret_interface = (uint32_t)info.ipi_ifindex;
+                        return true;
+                }
+                if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+                        struct in6_pktinfo info;
+
+                        memcpy(&info, CMSG_DATA(c), sizeof(info));
+                        memcpy(ret_ip, &info.ipi6_addr, 16);
+                        *ret_interface = info.ipi6_ifindex;
+                        return true;
+                }
+        }
+        return false;
+}
+
+void net_socket_set_source(struct msghdr *m, void *control, const struct coap_peer *to) {
+        struct cmsghdr *c;
+
+        m->msg_control = memset(control, 0, NET_CONTROL_MAX);
+        if (is_v4(to->local_ip)) {
+                struct in_pktinfo info = { .ipi_ifindex = (int)to->interface };
+
+                memcpy(&info.ipi_spec_dst, to->local_ip + 12, 4);
+                m->msg_controllen = CMSG_SPACE(sizeof(info));
+                c = CMSG_FIRSTHDR(m);
+                c->cmsg_level = IPPROTO_IP;
+                c->cmsg_type = IP_PKTINFO;
+                c->cmsg_len = CMSG_LEN(sizeof(info));
+                memcpy(CMSG_DATA(c), &info, sizeof(info));
+        } else {
+                struct in6_pktinfo info = { .ipi6_ifindex = to->interface };
+
+                memcpy(&info.ipi6_addr, to->local_ip, 16);
+                m->msg_controllen = CMSG_SPACE(sizeof(info));
+                c = CMSG_FIRSTHDR(m);
+                c->cmsg_level = IPPROTO_IPV6;
+                c->cmsg_type = IPV6_PKTINFO;
+                c->cmsg_len = CMSG_LEN(sizeof(info));
+                memcpy(CMSG_DATA(c), &info, sizeof(info));
+        }
+}
