@@ -13,11 +13,12 @@
 struct config_device { /* [Device], and [Device 1], [Device 2] ... for further logical devices */
         char *name;    /* Name=, n of /oic/d; default: the host's name */
         char *type;    /* Type=, such as oic.d.light; NULL: oic.wk.d alone */
-        int port;      /* Port= of further devices; -1: auto */
+        int port;      /* Port= of further devices, as below */
         bool present;
 };
 
 #define CONFIG_DEVICES_MAX 16
+#define CONFIG_PORT_AUTO   (-1) /* any port: never ask for 5683 */
 
 struct config {
         char *state_directory;   /* [Daemon] StateDirectory=; $STATE_DIRECTORY, else /var/lib/ocfd */
@@ -29,12 +30,11 @@ struct config {
         size_t n_interfaces;
         char **deny_interfaces; /* DenyInterfaces= */
         size_t n_deny_interfaces;
-        int port;                 /* Port=: of the first device; -1: auto */
-        bool port_is_auto_forced; /* Port=auto was written: never ask for 5683 */
-        char *manufacturer;       /* [Platform] Manufacturer=, mnmn; default "ocfd" */
-        char *model;              /* Model=, mnmo; NULL: not said, as the next two */
-        char *serial;             /* SerialNumber=, mnsel */
-        char *support_url;        /* SupportUrl=, mnsl */
+        int port;           /* Port=: of the first device; 0: not said; CONFIG_PORT_AUTO; a number */
+        char *manufacturer; /* [Platform] Manufacturer=, mnmn; default "ocfd" */
+        char *model;        /* Model=, mnmo; NULL: not said, as the next two */
+        char *serial;       /* SerialNumber=, mnsel */
+        char *support_url;  /* SupportUrl=, mnsl */
         struct config_device devices[CONFIG_DEVICES_MAX];
         size_t n_devices;    /* at least 1 */
         bool allow_insecure; /* [Security] AllowInsecure= */

@@ -198,7 +198,7 @@ static uint16_t wanted_port(const struct config *c, uint16_t index, const struct
                 return (uint16_t)configured;
         if (stored->port_coap)
                 return stored->port_coap;
-        return index || c->port_is_auto_forced ? 0 : COAP_PORT;
+        return index || configured == CONFIG_PORT_AUTO ? 0 : COAP_PORT;
 }
 
 static int open_device(struct daemon *d, uint16_t index) {

@@ -16,6 +16,7 @@
 
 /* level: LOG_ERR .. LOG_DEBUG. Looks at $JOURNAL_STREAM to see whether stderr is the journal's. */
 void diag_open(int level);
+void diag_open_at(int level, const char *journal_socket); /* NULL: stderr */
 void diag_close(void);
 
 /* Plain lines, for what has no id of its own. */
@@ -37,7 +38,6 @@ void diag_app_vanished(const char *name, uint32_t uid, uint64_t linger_ms);
 void diag_app_refused(const char *who, uint32_t uid, const char *why);
 void diag_access_denied(const char *peer, const char *href, const char *method, const char *reason);
 void diag_bus_state(const char *address, int error); /* 0: connected */
-void diag_handler_failed(const char *app, const char *href, const char *why);
 void diag_surprise(int error); /* the process ends: with the place where error_fold() saw it */
 
 #endif

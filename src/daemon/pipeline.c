@@ -504,8 +504,8 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *config) {
                 ocf_free(p);
                 return r;
         }
-        p->memory = malloc(coap_endpoint_size(
-                &config->coap.limits)); /* not zeroed: what is never used stays out of memory */
+        /* Zero pages, which stay out of memory until they are used. */
+        p->memory = ocf_allocate(1, coap_endpoint_size(&config->coap.limits));
         if (!p->memory) {
                 pipeline_free(p);
                 return -ENOMEM;
