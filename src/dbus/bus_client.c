@@ -74,9 +74,13 @@ static void client_gone(struct bus_client *c) {
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name, *old, *new;
-        int r = sd_bus_message_read(m, "sss", &name, &old, &new);
+        const char *name, *old, *new, *sender = sd_bus_message_get_sender(m);
+        int r;
 
+        /* sd-bus lets any unique name pass for the well-known one of a match: anybody may send us this. */
+        if (!sender || strcmp(sender, DRIVER) != 0)
+                return 0;
+        r = sd_bus_message_read(m, "sss", &name, &old, &new);
         if (r >= 0 && !new[0])
                 client_gone(userdata);
         return 0;

@@ -393,9 +393,13 @@ int bus_handler_obtain(struct bus_client *client, const char *object, struct han
         return 0;
 }
 
-void bus_handler_unused(struct handler *h) {
-        if (!h->n_references)
-                handler_release_(h);
+void bus_handlers_unused(struct bus_client *client) {
+        LIST_FOR_EACH_SAFE(i, &client->handlers) {
+                struct bus_handler *h = LIST_ENTRY(i, struct bus_handler, link);
+
+                if (!h->handler.n_references)
+                        handler_release_(&h->handler);
+        }
 }
 
 void bus_handlers_lost(struct bus *b, struct bus_client *client) {

@@ -98,7 +98,7 @@ int bus_register(struct bus *b, struct bus_client *client, sd_bus_message *m);
 
 /* bus_handler.c: a handler behind the bus; object NULL: values are published, it is only told of updates. */
 int bus_handler_obtain(struct bus_client *client, const char *object, struct handler **ret);
-void bus_handler_unused(struct handler *h); /* frees it if the model did not take it */
+void bus_handlers_unused(struct bus_client *client); /* frees those that the model did not take */
 void bus_handlers_lost(struct bus *b,
                        struct bus_client *client); /* NULL: of all; those under way are answered */
 void bus_updates_flush(struct bus_client *c);      /* the window is open again */

@@ -33,13 +33,12 @@ struct registration {
 
 static void registration_deinit(struct registration *g) {
         for (size_t i = 0; i < g->n_entries; i++) {
-                if (g->entries[i].spec.handler)
-                        bus_handler_unused(g->entries[i].spec.handler);
                 ocf_free(g->entries[i].types);
                 ocf_free(g->entries[i].interfaces);
                 ocf_free(g->entries[i].value);
         }
         ocf_free(g->entries);
+        bus_handlers_unused(g->client); /* several entries may share one */
 }
 
 static int told(int r) {
