@@ -1,0 +1,38 @@
+#include "ocfclient.h"
+#include "protocol/fault.h"
+
+#include <string.h>
+
+/* Outcomes of the library are the house's faults, under numbers that stay. */
+#define SAME(outcome, fault) _Static_assert((int)(outcome) == (int)(fault), "numbers that are in use")
+
+SAME(OCF_E_BAD_REQUEST, FAULT_BAD_REQUEST);
+SAME(OCF_E_BAD_REPRESENTATION, FAULT_BAD_REPRESENTATION);
+SAME(OCF_E_NOT_AUTHORIZED, FAULT_NOT_AUTHORIZED);
+SAME(OCF_E_BAD_OPTION, FAULT_BAD_OPTION);
+SAME(OCF_E_FORBIDDEN, FAULT_FORBIDDEN);
+SAME(OCF_E_NOT_FOUND, FAULT_NOT_FOUND);
+SAME(OCF_E_METHOD_NOT_ALLOWED, FAULT_METHOD_NOT_ALLOWED);
+SAME(OCF_E_NOT_ACCEPTABLE, FAULT_NOT_ACCEPTABLE);
+SAME(OCF_E_PRECONDITION_FAILED, FAULT_PRECONDITION_FAILED);
+SAME(OCF_E_TOO_LARGE, FAULT_TOO_LARGE);
+SAME(OCF_E_UNSUPPORTED_FORMAT, FAULT_UNSUPPORTED_FORMAT);
+SAME(OCF_E_FAILED, FAULT_FAILED);
+SAME(OCF_E_NOT_IMPLEMENTED, FAULT_NOT_IMPLEMENTED);
+SAME(OCF_E_UNAVAILABLE, FAULT_UNAVAILABLE);
+SAME(OCF_E_BUSY, FAULT_BUSY);
+SAME(OCF_E_TIMEOUT, FAULT_TIMEOUT);
+SAME(OCF_E_ALREADY_EXISTS, FAULT_ALREADY_EXISTS);
+SAME(OCF_E_INVALID_ARGUMENTS, FAULT_INVALID_ARGUMENTS);
+SAME(OCF_E_LIMITS_EXCEEDED, FAULT_LIMITS_EXCEEDED);
+SAME(OCF_E_NOT_ALLOWED, FAULT_NOT_ALLOWED);
+SAME(OCF_E_NOT_ALLOWED + 1, _FAULT_N);
+
+const char *ocf_result_name(int result) {
+        const char *text;
+
+        if (result >= 0 && result < _FAULT_N)
+                return fault_row((enum fault)result)->name;
+        text = result < 0 && result > -4096 ? strerrordesc_np(-result) : NULL;
+        return text ? text : "Unknown";
+}
