@@ -89,7 +89,7 @@ def a_large_value_is_read_whole(w):
     from dbus_wire import BusError
 
     error = raises(BusError, app.publish, path, "/large", {"text": "x" * 70000})
-    assert error.name in ("org.ocfd.Error.LimitsExceeded", "org.ocfd.Error.InvalidArguments"), error
+    equal(error.name, "org.ocfd.Error.TooLarge")
     body, _ = peer.get_whole("/large")
     equal(cbor_decode(body)["text"], LARGE.upper())
 
@@ -191,7 +191,7 @@ const stream = await request('/x', 'GET', undefined, true);
 stream.on('data', (d) => {
     const value = JSON.parse(d.toString());
     console.log('observed ' + value.a);
-    if (value.a === 9) { stream.close(); setTimeout(() => process.exit(0), 200); }
+    if (value.a === 9) { stream.close(); process.exit(0); }
 });
 setTimeout(() => fail('nothing more was observed'), 20000);
 """
@@ -214,7 +214,6 @@ def npm_client_gets_posts_and_observes(w):
     app.publish(path, "/x", {"a": 9})
     client.says(r"^observed 9$")
     equal(client.wait(), 0, client.output())
-    eventually(lambda: app.statistics()["observers"] == 0, "it ended its observation")
 
 
 if __name__ == "__main__":

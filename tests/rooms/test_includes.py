@@ -7,7 +7,7 @@ import pathlib
 import re
 import sys
 
-SOCKETS = r"sys/socket\.h|netinet/.*|arpa/.*|net/.*|netdb\.h|sys/un\.h|ifaddrs\.h|linux/.*|libmnl/.*|poll\.h|sys/epoll\.h"
+SOCKETS = r"sys/socket\.h|netinet/.*|arpa/.*|net/.*|netdb\.h|sys/un\.h|ifaddrs\.h|linux/.*|libmnl/.*|poll\.h|sys/epoll\.h|sys/eventfd\.h"
 CLOCK = r"time\.h|sys/time\.h|sys/timerfd\.h"
 LOOP = r"uv\.h|uv/.*|pthread\.h|threads\.h"
 BUS = r"systemd/.*"
