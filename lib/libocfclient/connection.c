@@ -129,8 +129,11 @@ static int on_owner(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *name, *old, *new;
+        const char *name, *old, *new, *sender = sd_bus_message_get_sender(m);
 
+        /* sd-bus lets any unique name pass for the well-known one of a match: anybody may send us this. */
+        if (!sender || strcmp(sender, "org.freedesktop.DBus") != 0)
+                return 0;
         if (sd_bus_message_read(m, "sss", &name, &old, &new) >= 0 && strcmp(name, BUS_NAME) == 0)
                 set_owner(userdata, new);
         return 0;
