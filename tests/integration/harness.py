@@ -32,7 +32,7 @@ SLOW = float(os.environ.get("OCFD_TEST_SLOW", "1"))  # everything waits this muc
 TESTS = {}
 CLONE_NEWNET = 0x40000000
 OTHER_UID = 65534  # nobody: dbus-daemon wants one that exists
-SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|runtime error:|Assertion .* failed|definitely lost: [1-9]")
+SANITIZER = re.compile(r"(Address|Leak)Sanitizer:|LeakSanitizer has|runtime error:|Assertion .* failed|definitely lost: [1-9]")
 
 
 class Skip(Exception):
@@ -75,7 +75,7 @@ def raises(kind, function, *args, **kwargs):
         result = function(*args, **kwargs)
     except kind as error:
         return error
-    raise AssertionError(f"no {kind.__name__}, but {result!r}")
+    raise AssertionError(f"no {kind}, but {result!r}")
 
 
 class Process:

@@ -276,6 +276,28 @@ def calls_that_nobody_waits_for(w):
     watch.is_well()
 
 
+@test()
+def a_forged_owner_of_our_name_is_not_obeyed(w):
+    """Anybody may send an app a signal that says that org.ocfd has another owner now."""
+    watch = Watch(w)
+    lamp = w.lamp()
+    name = watch.app.property(watch.app.property(watch.app.find("/lamp"), "Resource1", "Application"), "Application1", "Owner")
+    rude = w.connect_as_other_user()
+    for new in (rude.name, ""):
+        rude.serial += 1
+        fields = {PATH: "/org/freedesktop/DBus", INTERFACE: "org.freedesktop.DBus", MEMBER: "NameOwnerChanged", DESTINATION: name}
+        rude.socket.sendall(build(4, rude.serial, fields, "sss", ("org.ocfd", watch.owner, new)))
+    said = lamp.output()
+    time.sleep(0.5)
+    equal(watch.peer.get("/lamp").code, "2.05")
+    equal(lamp.output(), said, "what the lamp says")
+    raises(TimeoutError, rude.wait, lambda m: m.sender == name, 0.3)
+    # nor is a stranger's call of its handler
+    error = raises((BusError, TimeoutError), rude.call, name, "/org/ocfd/client", "org.ocfd.Handler1", "Handle", "ssa{sv}", "retrieve", "/lamp", {}, timeout=2)
+    assert isinstance(error, BusError), "a stranger's call is answered with an error"
+    watch.is_well()
+
+
 def raises_nothing(function, *args):
     function(*args)
     return True
