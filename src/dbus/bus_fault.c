@@ -1,17 +1,30 @@
+#include "base/utf8.h"
 #include "dbus/bus_private.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#define PREFIX BUS_NAME ".Error."
+#define PREFIX   BUS_NAME ".Error."
+#define TEXT_MAX 1024
+
+/* A sentence may repeat what a caller said, cut anywhere; the bus takes no halves of characters. */
+static void make_text(char *s) {
+        if (utf8_is_valid(span_of_string(s), UTF8_BUS))
+                return;
+        for (; *s; s++)
+                if (*s & 0x80)
+                        *s = '?';
+}
 
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text) {
         const struct fault_row *row = fault_row(fault);
-        char name[64];
+        char name[64], sentence[TEXT_MAX];
 
         snprintf(name, sizeof(name), PREFIX "%s", row->name);
-        return sd_bus_reply_method_errorf(m, name, "%s", text ? text : row->text);
+        snprintf(sentence, sizeof(sentence), "%s", text ? text : row->text);
+        make_text(sentence);
+        return sd_bus_reply_method_errorf(m, name, "%s", sentence);
 }
 
 int bus_reply_refusal(sd_bus_message *m, const struct model_refusal *refusal) {
@@ -19,7 +32,7 @@ int bus_reply_refusal(sd_bus_message *m, const struct model_refusal *refusal) {
 }
 
 int bus_reply_invalid(sd_bus_message *m, const char *format, ...) {
-        char text[512];
+        char text[TEXT_MAX];
         va_list args;
 
         va_start(args, format);

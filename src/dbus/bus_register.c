@@ -12,9 +12,10 @@
  * The readers return 0, REGISTER_E_REPLIED when something was wrong and the
  * caller has been told, or a negative errno.
  */
-enum { REGISTER_E_REPLIED = 1 };
+enum { REGISTER_E_REPLIED = 1, REGISTER_E_TOO_MANY /* of read_texts() alone */ };
 
-#define RESOURCES_MAX 8192 /* in one call; quotas say less */
+#define RESOURCES_MAX 8192            /* in one call; quotas say less */
+#define TEXTS_MAX     MODEL_TYPES_MAX /* more types or interfaces nobody may have */
 
 struct entry {
         struct resource_spec spec;
@@ -50,29 +51,28 @@ static int plain(int r) {
 }
 
 static int read_texts(sd_bus_message *m, const char ***ret, size_t *ret_n) {
-        const char **texts = NULL, *text;
+        OCF_CLEANUP(ocf_freep) const char **texts = ocf_allocate(TEXTS_MAX, sizeof(*texts));
+        const char *text;
         size_t n = 0;
-        int r = sd_bus_message_enter_container(m, 'v', "as");
+        int r = texts ? sd_bus_message_enter_container(m, 'v', "as") : -ENOMEM;
 
         if (r >= 0)
                 r = sd_bus_message_enter_container(m, 'a', "s");
         while (r >= 0 && (r = sd_bus_message_read_basic(m, 's', &text)) > 0) {
-                if (!ocf_grow((void **)&texts, n, n + 1, sizeof(*texts)))
-                        r = -ENOMEM;
-                else
-                        texts[n++] = text;
+                if (n == TEXTS_MAX)
+                        return REGISTER_E_TOO_MANY;
+                texts[n++] = text;
         }
         if (r >= 0)
                 r = sd_bus_message_exit_container(m);
         if (r >= 0)
                 r = sd_bus_message_exit_container(m);
-        if (r < 0) {
-                ocf_free(texts);
+        if (r < 0)
                 return r;
-        }
         ocf_free(*ret); /* the key was there before: the last one counts */
         *ret = texts;
         *ret_n = n;
+        texts = NULL;
         return 0;
 }
 
@@ -152,6 +152,10 @@ static int read_properties(struct registration *g, struct entry *e) {
                 if (r < 0)
                         return r;
                 r = read_property(g, e, key);
+                if (r == REGISTER_E_TOO_MANY)
+                        return told(bus_reply_invalid(m,
+                                                      "The property \"%s\" of %.100s has more than %d texts",
+                                                      key, e->spec.href, TEXTS_MAX));
                 if (is_type_mismatch(r))
                         return told(bus_reply_invalid(
                                 m,
