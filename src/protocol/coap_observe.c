@@ -84,11 +84,14 @@ struct coap_observer *coap_observer_find_mid(struct coap_endpoint *ep, const str
         struct coap_observer *o = NULL;
 
         while ((o = next_of_peer(ep, peer, o)))
-                for (size_t i = 0; i < ARRAY_SIZE(o->mids) && i < o->sequence; i++)
+                for (size_t i = 0; i < o->n_mids; i++)
                         if (o->mids[i] == mid)
                                 return o;
         return NULL;
 }
+
+#define SEQUENCE_TICK_MS                                                                                     \
+        16u /* 2^24 of these are three days; RFC 7641, 4.4 wants 2^23 to be more than 128 s */
 
 /* The same view of the same resource under another token: the peer has lost the old one (core.md 2.6). */
 static struct coap_observer *find_same(struct coap_endpoint *ep, const struct coap_shape *shape,
@@ -105,13 +108,16 @@ static struct coap_observer *find_same(struct coap_endpoint *ep, const struct co
 struct coap_observer *coap_observer_new(struct coap_endpoint *ep, uint64_t now_ms,
                                         const struct coap_shape *shape, struct span query,
                                         uint64_t resource) {
+        uint32_t sequence = (uint32_t)(now_ms / SEQUENCE_TICK_MS); /* also after a time that is forgotten */
         struct coap_observer *o;
         struct coap_resource *r;
         struct coap_account *a;
 
         while ((o = coap_observer_find(ep, &shape->peer, shape->token, shape->n_token)) ||
-               (o = find_same(ep, shape, query, resource)))
+               (o = find_same(ep, shape, query, resource))) {
+                sequence = o->sequence + 1; /* it goes on: what is still under way must not look newer */
                 coap_observer_free(ep, o);
+        }
         if (query.n > COAP_OBSERVER_QUERY_MAX)
                 return NULL;
         a = coap_account_obtain(ep, &shape->peer);
@@ -138,6 +144,7 @@ struct coap_observer *coap_observer_new(struct coap_endpoint *ep, uint64_t now_m
         o->n_query = (uint8_t)query.n;
         if (query.n)
                 memcpy(o->query, query.data, query.n);
+        o->sequence = sequence & 0xffffff;
         o->proven_ms = now_ms;
         list_init(&o->due);
         list_link_tail(&r->observers, &o->resource_link);
@@ -236,12 +243,17 @@ static bool wants_con(const struct coap_endpoint *ep, uint64_t now_ms, const str
                now_ms - o->proven_ms >= ep->config.con_after_ms;
 }
 
+static uint32_t next_sequence(struct coap_observer *o) {
+        o->sequence = (o->sequence + 1) & 0xffffff;
+        return o->sequence;
+}
+
 static void send_notification(struct coap_endpoint *ep, uint64_t now_ms, struct coap_observer *o,
                               const struct coap_response *response, bool con, bool last) {
         struct coap_shape shape = shape_of(ep, o);
         struct coap_answer_options options = { .type = con ? COAP_CON : COAP_NON,
                                                .mid = coap_endpoint_next_mid(ep),
-                                               .observe = last ? -1 : (int64_t)(++o->sequence & 0xffffff) };
+                                               .observe = last ? -1 : (int64_t)next_sequence(o) };
         struct span message = coap_answer(ep, now_ms, &shape, response, &options);
         struct coap_reliable *r = NULL;
 
@@ -259,6 +271,8 @@ static void send_notification(struct coap_endpoint *ep, uint64_t now_ms, struct 
         coap_endpoint_send(ep, &o->peer, message);
         memmove(&o->mids[1], &o->mids[0], sizeof(o->mids) - sizeof(o->mids[0]));
         o->mids[0] = options.mid;
+        if (o->n_mids < ARRAY_SIZE(o->mids))
+                o->n_mids++;
         if (o->n_since_con < UINT8_MAX)
                 o->n_since_con++;
 }

@@ -94,7 +94,7 @@ struct coap_observer {
         uint16_t mids[2];    /* of the last NON notifications: a RST may come for them */
         int16_t accept;
         uint8_t token[COAP_TOKEN_MAX];
-        uint8_t n_token, n_sent, n_since_con, n_query;
+        uint8_t n_token, n_sent, n_since_con, n_query, n_mids;
         bool dirty, pending,
                 ocf_version; /* dirty: changed since the last event; pending: the caller has the event */
         uint8_t szx;

@@ -193,6 +193,29 @@ static void test_the_same_view_again_replaces(void **state) {
         world_close(&w);
 }
 
+/* A registration that is repeated late must not make what is still under way look newer (found by the
+ * simulator). */
+static void test_numbers_go_on_when_it_registers_again(void **state) {
+        struct coap_peer p = peer(1);
+        struct coap_message m;
+        int64_t before;
+        struct world w;
+
+        world_open(&w, NULL);
+        register_observer(&w, &p, 't', 1);
+        for (int i = 0; i < 5; i++) {
+                coap_endpoint_notify(w.ep, w.now, RESOURCE);
+                m = notified(&w, "x");
+        }
+        before = option(&m, COAP_OPTION_OBSERVE);
+        SAY(&w, &p, "\x51\x01\x20\x02t\x60\x51x");
+        pop_request(&w, "/x");
+        answer(&w, observed("y"));
+        m = hear(&w);
+        assert_true(option(&m, COAP_OPTION_OBSERVE) > before);
+        world_close(&w);
+}
+
 static void test_an_error_ends_it(void **state) {
         struct coap_peer p = peer(1);
         struct coap_message m;
@@ -313,6 +336,7 @@ int main(void) {
                 cmocka_unit_test(test_a_waiting_con_is_replaced_by_the_newest_state),
                 cmocka_unit_test(test_changes_while_the_app_answers_make_one_more),
                 cmocka_unit_test(test_the_same_view_again_replaces),
+                cmocka_unit_test(test_numbers_go_on_when_it_registers_again),
                 cmocka_unit_test(test_an_error_ends_it),
                 cmocka_unit_test(test_all_observers_of_a_resource_end),
                 cmocka_unit_test(test_a_long_query_is_answered_but_not_observed),
