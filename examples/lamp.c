@@ -65,7 +65,7 @@ static void on_update(void *userdata, struct ocf_request *request) {
         ocf_resource_changed(lamp->resource); /* observers will be told */
 }
 
-static void on_state(void *userdata, enum ocf_state state, const char *text) {
+static void on_state(void *userdata, enum ocf_state state, int result, const char *text) {
         static const char *const names[] = { "connecting", "ready", "waiting", "refused" };
 
         printf("%s%s%s\n", names[state], text[0] ? ": " : "", text);

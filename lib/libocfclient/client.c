@@ -93,7 +93,7 @@ static enum ocf_state find_state(const struct ocf_client *c) {
         return is_wanted ? OCF_STATE_CONNECTING : OCF_STATE_READY;
 }
 
-void client_explain(struct ocf_client *c, const char *text) {
+static void explain(struct ocf_client *c, const char *text) {
         char *copy;
 
         if (c->text && strcmp(c->text, text) == 0)
@@ -117,24 +117,40 @@ void client_set_state(struct ocf_client *c) {
         switch (state) {
         case OCF_STATE_CONNECTING:
         case OCF_STATE_READY:
-                client_explain(c, "");
+                explain(c, "");
                 break;
         case OCF_STATE_WAITING:
-                client_explain(c, message_absent_text(c, sentence, sizeof(sentence)));
+                explain(c, message_absent_text(c, sentence, sizeof(sentence)));
                 break;
         case OCF_STATE_REFUSED:
-                client_explain(c, c->refusal ? c->refusal : "");
+                explain(c, c->refusal ? c->refusal : "");
                 break;
         }
+}
+
+static int state_result(const struct ocf_client *c) {
+        switch (c->state) {
+        case OCF_STATE_CONNECTING:
+        case OCF_STATE_READY:
+                break;
+        case OCF_STATE_WAITING:
+                return !c->bus && c->bus_error ? c->bus_error : OCF_E_UNAVAILABLE;
+        case OCF_STATE_REFUSED:
+                return c->refusal_result;
+        }
+        return 0;
 }
 
 static void tell_state(struct ocf_client *c) {
         const char *text;
         char *copy;
+        int result;
 
         client_set_state(c);
         text = c->text ? c->text : "";
-        if (!c->on_state || (c->told_text && c->told_state == c->state && strcmp(c->told_text, text) == 0))
+        result = state_result(c);
+        if (!c->on_state || (c->told_text && c->told_state == c->state && c->told_result == result &&
+                             strcmp(c->told_text, text) == 0))
                 return;
         copy = ocf_duplicate_string(text);
         if (!copy)
@@ -142,7 +158,8 @@ static void tell_state(struct ocf_client *c) {
         ocf_free(c->told_text);
         c->told_text = copy;
         c->told_state = c->state;
-        c->on_state(c->on_state_data, c->state, copy);
+        c->told_result = result;
+        c->on_state(c->on_state_data, c->state, result, copy);
 }
 
 enum ocf_state ocf_client_state(const struct ocf_client *c) {

@@ -72,6 +72,7 @@ struct ocf_client {
         size_t n_leaving;
         unsigned n_batches;
         char *refusal; /* the last one's sentence */
+        int refusal_result;
 
         struct early
                 *early; /* Updated of resources whose path we do not know yet: the last one of each path */
@@ -86,6 +87,7 @@ struct ocf_client {
         enum ocf_state state;
         char *text, *told_text, *wait_text;
         enum ocf_state told_state;
+        int told_result;
 };
 
 struct early {
@@ -169,7 +171,7 @@ struct ocf_observation {
 uint64_t client_now_us(void);                /* CLOCK_MONOTONIC */
 void client_wake(struct ocf_client *c);      /* process() has something to do */
 void client_set_state(struct ocf_client *c); /* finds out which it is */
-void client_explain(struct ocf_client *c, const char *text);
+
 uint64_t retry_after(unsigned n_failures, uint64_t first_us, uint64_t last_us);
 
 /* Each step: whether something was done. Each due: when the next one is, CLOCK_MONOTONIC. */
@@ -189,7 +191,8 @@ uint64_t registration_due(const struct ocf_client *c);
 void registration_lost(struct ocf_client *c); /* the daemon or the bus is gone */
 void registration_end(struct ocf_client *c);  /* says goodbye, so that nothing lingers */
 void registration_leave(struct ocf_client *c, struct ocf_resource *r);
-void registration_refused(struct ocf_resource *r, const char *text); /* it is to be registered anew, later */
+void registration_refused(struct ocf_resource *r, int result,
+                          const char *text); /* it is to be registered anew, later */
 struct ocf_resource *registration_by_href(const struct ocf_client *c, const char *href);
 
 /* publish.c. step: 1, 0, negative errno. */

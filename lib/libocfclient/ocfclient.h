@@ -137,9 +137,9 @@ enum ocf_state {
         OCF_STATE_REFUSED,    /* ocfd refuses something: tried again now and then, another program may go */
 };
 
-/* text: a sentence for people about it, "" when there is nothing to say. Comes when one of the two has
- * changed. */
-typedef void (*ocf_state_fn)(void *userdata, enum ocf_state state, const char *text);
+/* result: why it waits or is refused, OCF_E_* or a negative errno, else 0; text: the same as a sentence for
+ * people, or "". Comes when one of them has changed. */
+typedef void (*ocf_state_fn)(void *userdata, enum ocf_state state, int result, const char *text);
 
 /* bus: "system" (or NULL), "session", or a D-Bus address. The bus need not be there yet. */
 int ocf_client_new(struct ocf_client **ret, const char *bus);

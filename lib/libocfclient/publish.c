@@ -116,6 +116,7 @@ static int on_published(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         struct ocf_client *c = r->client;
         const sd_bus_error *e = sd_bus_message_get_error(m);
         const char *text;
+        int result;
 
         r->publishing = sd_bus_slot_unref(r->publishing);
         r->in_flight = ocf_value_free(r->in_flight);
@@ -123,10 +124,10 @@ static int on_published(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (!e)
                 return 0;
         /* The daemon does not have what we have: say so, and begin anew with it. */
-        (void)message_result(c, e, &text);
+        result = message_result(c, e, &text);
         registration_leave(c, r);
         resource_session_lost(r);
-        registration_refused(r, text);
+        registration_refused(r, result, text);
         return 0;
 }
 

@@ -41,13 +41,14 @@ void registration_lost(struct ocf_client *c) {
 
 /* ---- refused ---- */
 
-void registration_refused(struct ocf_resource *r, const char *text) {
+void registration_refused(struct ocf_resource *r, int result, const char *text) {
         struct ocf_client *c = r->client;
         char *copy = ocf_duplicate_string(text);
 
         if (copy) {
                 ocf_free(c->refusal);
                 c->refusal = copy;
+                c->refusal_result = result;
         }
         r->phase = RESOURCE_WANTED;
         r->was_accepted = false;
@@ -55,14 +56,14 @@ void registration_refused(struct ocf_resource *r, const char *text) {
         c->is_dirty = true;
 }
 
-static void refused(struct ocf_client *c, const char *text) {
+static void refused(struct ocf_client *c, int result, const char *text) {
         if (!c->application)
                 leaving_clear(c); /* what left meanwhile was in what is refused */
         LIST_FOR_EACH(i, &c->resources) {
                 struct ocf_resource *r = LIST_ENTRY(i, struct ocf_resource, link);
 
                 if (r->phase == RESOURCE_SENT)
-                        registration_refused(r, text);
+                        registration_refused(r, result, text);
         }
 }
 
@@ -97,8 +98,8 @@ static int on_registered(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         c->registering = sd_bus_slot_unref(c->registering);
         if (e) {
-                (void)message_result(c, e, &text);
-                refused(c, text);
+                r = message_result(c, e, &text);
+                refused(c, r, text);
                 return 0;
         }
         r = sd_bus_message_read_basic(m, 'o', &text);
