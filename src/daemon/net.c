@@ -1,64 +1,18 @@
 #include "daemon/net.h"
 #include "base/memory.h"
 #include "daemon/net_holder.h"
-#include "daemon/net_link.h"
 #include "daemon/net_policy.h"
+#include "daemon/net_private.h"
 #include "daemon/net_socket.h"
 #include "model/endpoint_text.h"
-#include "protocol/coap_code.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH          32
-#define DATAGRAM_MAX   4096 /* longer ones are dropped whole: no request of ours is so long */
-#define DEBOUNCE_MS    200  /* interfaces flap: look again when they have calmed down */
+#define DEBOUNCE_MS    200 /* interfaces flap: look again when they have calmed down */
 #define GROUP_RETRY_MS 30000
-
-/* A socket in the loop: of a device, or of a group on one interface. */
-struct port {
-        uv_poll_t poll;
-        struct list link; /* of net.groups, for group sockets */
-        struct net *net;
-        int fd;
-        bool wants_write;
-        bool is_group;
-        size_t i_group;     /* which of net_groups */
-        uint32_t interface; /* of a group socket */
-};
-
-struct net_device {
-        struct port *ports[2]; /* IPv4, IPv6; NULL: the host has no such family */
-        uint16_t port;
-        struct device_endpoint *endpoints;
-        size_t n_endpoints;
-};
-
-struct net {
-        uv_loop_t *loop;
-        struct net_config config;
-        struct net_events events;
-        struct link_table table;
-        struct link_watch *watch;
-        struct net_device *devices;
-        size_t n_devices;
-        struct list groups;
-        struct net_interface *interfaces;
-        size_t n_interfaces;
-        uv_timer_t debounce, retry;
-        unsigned n_timers; /* not closed yet */
-        bool started, groups_failed;
-        struct net_counts counts;
-        struct pending_message {
-                struct coap_peer to;
-                size_t n;
-                uint8_t bytes[COAP_MESSAGE_MAX];
-        } * out; /* BATCH of them: taken from next(), not yet sent */
-        size_t n_out;
-        uint8_t (*in)[DATAGRAM_MAX];
-};
 
 /* ---- what is used ---- */
 
@@ -77,251 +31,51 @@ static const char *decide(const struct net *n, const struct link *l) {
         });
 }
 
-static bool is_used(const struct net *n, const struct link *l) {
-        return !*decide(n, l);
+/* Asked for with every datagram, so decided beforehand. */
+static void decide_all(struct net *n) {
+        LIST_FOR_EACH(i, &n->table.links) {
+                struct link *l = LIST_ENTRY(i, struct link, list);
+
+                l->used = !*decide(n, l);
+        }
 }
 
-/* A datagram from an interface that we leave alone is not for us; over the loopback this machine talks to
- * itself. */
-static bool is_heard(const struct net *n, uint32_t interface) {
-        const struct link *l = link_table_find(&n->table, interface);
+static size_t count_used_addresses(const struct net *n) {
+        size_t n_addresses = 0;
 
-        return l && (l->loopback || is_used(n, l));
+        LIST_FOR_EACH(i, &n->table.links) {
+                const struct link *l = LIST_ENTRY(i, struct link, list);
+
+                if (l->used)
+                        n_addresses += l->n_addresses;
+        }
+        return n_addresses;
 }
 
-/* ---- receiving ---- */
+static int rebuild_endpoints(struct net *n, struct net_device *d) {
+        size_t n_endpoints = 0;
+        struct device_endpoint *all = ocf_allocate(count_used_addresses(n), sizeof(*all));
 
-static bool is_group_address(const uint8_t ip[16]) {
-        return ip_is_v4(ip) ? (ip[12] & 0xf0) == 0xe0 : ip[0] == 0xff;
-}
+        if (!all)
+                return -ENOMEM;
+        LIST_FOR_EACH(i, &n->table.links) {
+                const struct link *l = LIST_ENTRY(i, struct link, list);
 
-static bool is_unspecified(const uint8_t ip[16]) {
-        static const uint8_t none[16];
-
-        return memcmp(ip, none, 16) == 0 || (ip_is_v4(ip) && memcmp(ip + 12, none, 4) == 0);
-}
-
-/* From which address of the interface we answer what came to a group: as local as the one who asked. */
-static const uint8_t *answer_from(const struct net *n, uint32_t interface, const uint8_t remote[16]) {
-        const struct link *l = link_table_find(&n->table, interface);
-        const uint8_t *best = NULL;
-
-        for (size_t i = 0; l && i < l->n_addresses; i++) {
-                const uint8_t *ip = l->addresses[i].ip;
-
-                if (ip_is_v4(ip) != ip_is_v4(remote))
-                        continue;
-                if (!best || ip_is_link_local(ip) == ip_is_link_local(remote)) {
-                        if (best && ip_is_link_local(best) == ip_is_link_local(remote))
-                                continue; /* the first one that fits */
-                        best = ip;
+                for (size_t j = 0; l->used && j < l->n_addresses; j++) {
+                        if (!d->ports[!ip_is_v4(l->addresses[j].ip)] || l->addresses[j].deprecated)
+                                continue;
+                        memcpy(all[n_endpoints].ip, l->addresses[j].ip, 16);
+                        all[n_endpoints].port = d->port;
+                        all[n_endpoints++].interface = l->index;
                 }
         }
-        return best;
-}
-
-static uint16_t device_of(const struct net *n, const struct port *p) {
-        for (size_t i = 0; i < n->n_devices; i++)
-                if (n->devices[i].ports[0] == p || n->devices[i].ports[1] == p)
-                        return (uint16_t)i;
+        ocf_free(d->endpoints);
+        d->endpoints = all;
+        d->n_endpoints = n_endpoints;
         return 0;
-}
-
-static void tell(struct net *n, struct port *p, struct coap_peer *peer, uint32_t interface,
-                 struct span data) {
-        const uint8_t *from;
-
-        if (!p->is_group) {
-                peer->device = device_of(n, p);
-                peer->local_port = n->devices[peer->device].port;
-                peer->interface =
-                        ip_is_link_local(peer->remote_ip) && !ip_is_v4(peer->remote_ip) ? interface : 0;
-                n->events.datagram(n->events.context, peer, false, data);
-                return;
-        }
-        from = answer_from(n, interface, peer->remote_ip);
-        if (!from) {
-                n->counts.n_dropped++;
-                return;
-        }
-        memcpy(peer->local_ip, from, 16);
-        peer->interface = interface;
-        for (size_t i = 0; i < n->n_devices; i++) {
-                peer->device = (uint16_t)i;
-                peer->local_port = n->devices[i].port;
-                n->events.datagram(n->events.context, peer, true, data);
-        }
-}
-
-static void take(struct net *n, struct port *p, struct mmsghdr *m, const struct sockaddr_storage *from,
-                 uint8_t *bytes) {
-        struct coap_peer peer = { 0 };
-        uint32_t interface = 0;
-
-        n->counts.n_received++;
-        if (m->msg_hdr.msg_flags & MSG_TRUNC || !net_socket_parse(from, peer.remote_ip, &peer.remote_port) ||
-            !net_socket_destination(&m->msg_hdr, peer.local_ip, &interface) || !peer.remote_port ||
-            is_group_address(peer.remote_ip) || is_unspecified(peer.remote_ip) || !is_heard(n, interface) ||
-            (p->is_group && p->interface != interface) || (!p->is_group && is_group_address(peer.local_ip))) {
-                n->counts.n_dropped++;
-                return;
-        }
-        tell(n, p, &peer, interface, span_of(bytes, m->msg_len));
-}
-
-/* Reads one batch; the loop comes back if there is more, and the others have their turn. */
-static void receive(struct net *n, struct port *p) {
-        struct mmsghdr messages[BATCH];
-        struct iovec iov[BATCH];
-        struct sockaddr_storage from[BATCH];
-        uint8_t control[BATCH][128];
-        int n_messages;
-
-        for (size_t i = 0; i < BATCH; i++) {
-                iov[i] = (struct iovec){ n->in[i], DATAGRAM_MAX };
-                messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_name = &from[i],
-                                                             .msg_namelen = sizeof(from[i]),
-                                                             .msg_iov = &iov[i],
-                                                             .msg_iovlen = 1,
-                                                             .msg_control = control[i],
-                                                             .msg_controllen = sizeof(control[i]) } };
-        }
-        n_messages = recvmmsg(p->fd, messages, BATCH, MSG_DONTWAIT, NULL);
-        for (int i = 0; i < n_messages; i++)
-                take(n, p, &messages[i], &from[i], n->in[i]);
-        if (n_messages > 0)
-                n->events.received(n->events.context);
-}
-
-/* ---- sending ---- */
-
-static void port_poll(struct port *p);
-
-static void on_port(uv_poll_t *poll, int status, int events) {
-        struct port *p = OCF_CONTAINER_OF(poll, struct port, poll);
-
-        if (events & UV_READABLE || status < 0)
-                receive(p->net, p);
-        if (events & UV_WRITABLE) {
-                p->wants_write = false;
-                port_poll(p);
-                net_flush(p->net);
-        }
-}
-
-static void port_poll(struct port *p) {
-        (void)uv_poll_start(&p->poll, UV_READABLE | (p->wants_write ? UV_WRITABLE : 0), on_port);
-}
-
-static struct port *port_for(struct net *n, const struct coap_peer *to) {
-        if (to->device >= n->n_devices)
-                return NULL;
-        return n->devices[to->device].ports[!coap_peer_is_ipv4(to)];
-}
-
-static void drop_out(struct net *n, size_t n_done) {
-        n->n_out -= n_done;
-        memmove(n->out, n->out + n_done, n->n_out * sizeof(*n->out));
-}
-
-/* Sends those at the front that leave through one socket. Return: false when it is full. */
-static bool send_some(struct net *n) {
-        struct mmsghdr messages[BATCH];
-        struct iovec iov[BATCH];
-        struct sockaddr_storage to[BATCH];
-        uint8_t control[BATCH][NET_CONTROL_MAX] __attribute__((aligned(16)));
-        struct port *p = port_for(n, &n->out[0].to);
-        size_t n_messages = 0;
-        int r;
-
-        if (!p || p->wants_write) {
-                if (!p)
-                        drop_out(n, 1);
-                return !p;
-        }
-        while (n_messages < n->n_out && port_for(n, &n->out[n_messages].to) == p) {
-                struct pending_message *m = &n->out[n_messages];
-                socklen_t n_to = net_socket_address(&to[n_messages], m->to.remote_ip, m->to.remote_port,
-                                                    m->to.interface);
-
-                iov[n_messages] = (struct iovec){ m->bytes, m->n };
-                messages[n_messages] = (struct mmsghdr){ .msg_hdr = { .msg_name = &to[n_messages],
-                                                                      .msg_namelen = n_to,
-                                                                      .msg_iov = &iov[n_messages],
-                                                                      .msg_iovlen = 1 } };
-                net_socket_set_source(&messages[n_messages].msg_hdr, control[n_messages], &m->to);
-                n_messages++;
-        }
-        r = sendmmsg(p->fd, messages, (unsigned)n_messages, MSG_DONTWAIT);
-        if (r < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)) {
-                p->wants_write = true;
-                port_poll(p);
-                return false;
-        }
-        if (r < 0) { /* this one cannot be sent: its way is gone, or a firewall says no */
-                n->counts.n_send_errors++;
-                r = 1;
-        } else {
-                n->counts.n_sent += (uint64_t)r;
-        }
-        drop_out(n, (size_t)r);
-        return true;
-}
-
-void net_flush(struct net *n) {
-        for (;;) {
-                while (n->n_out < BATCH) {
-                        struct pending_message *m = &n->out[n->n_out];
-
-                        m->n = n->events.next(n->events.context, &m->to, m->bytes, sizeof(m->bytes));
-                        if (!m->n)
-                                break;
-                        n->n_out++;
-                }
-                if (!n->n_out || !send_some(n))
-                        return;
-        }
 }
 
 /* ---- ports ---- */
-
-static void on_port_closed(uv_handle_t *handle) {
-        struct port *p = OCF_CONTAINER_OF(handle, struct port, poll);
-
-        ocf_free(p);
-}
-
-static void port_close(struct port *p) {
-        if (!p)
-                return;
-        list_unlink(&p->link);
-        uv_poll_stop(&p->poll);
-        close(p->fd);
-        uv_close((uv_handle_t *)&p->poll, on_port_closed);
-}
-
-/* Takes the descriptor. */
-static int port_new(struct port **ret, struct net *n, int fd_take) {
-        struct port *p = ocf_new(struct port);
-        int r;
-
-        if (!p) {
-                close(fd_take);
-                return -ENOMEM;
-        }
-        list_init(&p->link);
-        p->net = n;
-        p->fd = fd_take;
-        r = uv_poll_init(n->loop, &p->poll, p->fd);
-        if (r < 0) {
-                close(p->fd);
-                ocf_free(p);
-                return r;
-        }
-        port_poll(p);
-        *ret = p;
-        return 0;
-}
 
 /* Both families on one port. Return: 0 and the descriptors, of which one may be -1 (no such family here);
  * negative errno. */
@@ -341,159 +95,78 @@ static int bind_pair(uint16_t port, int ret_fds[2]) {
         return 0;
 }
 
-static void notice_taken(struct net *n, uint16_t port, uint16_t instead) {
+static void tell_taken(struct net *n, uint16_t port, int error, uint16_t instead) {
         char holder[128], text[512];
 
-        if (port != COAP_PORT)
+        if (error == -EACCES)
                 snprintf(text, sizeof(text),
-                         "UDP port %u is held by %s, so port %u is used and announced instead. Peers that "
-                         "know the old port by "
-                         "heart must discover the device again; free the port and restart ocfd to have it "
-                         "back.",
-                         port, net_holder_describe(port, holder, sizeof(holder)), instead);
-        else
+                         "UDP port %u is reserved for root (net.ipv4.ip_unprivileged_port_start), so port %u "
+                         "is used and announced instead. Choose a port above 1023.",
+                         port, instead);
+        else if (port == COAP_PORT)
                 snprintf(text, sizeof(text),
                          "UDP port 5683 is held by %s, so port %u is used and announced instead. Stop that "
-                         "program, or set "
-                         "Port=auto in [Network] of ocfd.conf if both shall stay.",
-                         net_holder_describe(port, holder, sizeof(holder)), instead);
+                         "program, or set Port=auto in [Network] of ocfd.conf if both shall stay.",
+                         net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
+        else
+                snprintf(text, sizeof(text),
+                         "UDP port %u is held by %s, so port %u is used and announced instead. Peers that "
+                         "know the old port by heart must discover the device again; free the port and "
+                         "restart ocfd to have it back.",
+                         port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
         n->events.notice(n->events.context, "PortTaken", text);
 }
 
-int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port) {
+static int device_take(struct net *n, uint16_t device, int fds_take[2]) {
         struct net_device *d;
-        int fds[2], r = bind_pair(wanted, fds);
-        bool taken = wanted && (r == -EADDRINUSE || r == -EACCES);
+        int r = 0;
 
-        for (int i = 0; taken ? i < 64 && r < 0 : i < 64 && r == -EADDRINUSE; i++)
-                r = bind_pair(0, fds); /* a port that is free for the one family may not be for the other */
-        if (r < 0)
-                return r;
-        if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
-                return -ENOMEM;
-        n->n_devices = (size_t)device + 1;
-        d = &n->devices[device];
+        if (device >= n->n_devices) {
+                if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
+                        r = -ENOMEM;
+                else
+                        n->n_devices = (size_t)device + 1;
+        }
         for (int i = 0; i < 2; i++) {
-                if (fds[i] < 0)
+                if (fds_take[i] < 0)
                         continue;
-                d->port = net_socket_port(fds[i]);
-                r = port_new(&d->ports[i], n, fds[i]);
-                if (r < 0)
-                        return r;
+                if (r < 0) {
+                        close(fds_take[i]);
+                        continue;
+                }
+                d = &n->devices[device];
+                d->port = net_socket_port(fds_take[i]);
+                r = port_new(&d->ports[i], n, fds_take[i]);
+                if (r >= 0)
+                        d->ports[i]->device = device;
         }
-        if (taken)
-                notice_taken(n, wanted, d->port);
-        *ret_port = d->port;
-        return 0;
+        return r;
 }
 
-/* ---- groups ---- */
+int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port) {
+        int fds[2], r = bind_pair(wanted, fds);
+        int taken = wanted && (r == -EADDRINUSE || r == -EACCES) ? r : 0;
 
-static struct port *group_find(const struct net *n, size_t i_group, uint32_t interface) {
-        LIST_FOR_EACH(i, &n->groups) {
-                struct port *p = LIST_ENTRY(i, struct port, link);
-
-                if (p->i_group == i_group && p->interface == interface)
-                        return p;
-        }
-        return NULL;
-}
-
-static int group_open(struct net *n, size_t i_group, const struct link *l) {
-        int fd = net_socket_group(&net_groups[i_group], l->index), r;
-        struct port *p;
-
-        if (fd < 0)
-                return fd;
-        r = net_socket_join(fd, &net_groups[i_group], l->index);
-        if (r < 0) {
-                close(fd);
-                return l->loopback ? 0 : r; /* many loopbacks do no multicast: nobody misses it there */
-        }
-        r = port_new(&p, n, fd);
+        /* A port that is free for the one family may not be for the other. */
+        for (int i = 0; i < 64 && (r == -EADDRINUSE || (taken && !i)); i++)
+                r = bind_pair(0, fds);
+        if (r >= 0)
+                r = device_take(n, device, fds);
+        if (r >= 0 && n->started)
+                r = rebuild_endpoints(n, &n->devices[device]);
         if (r < 0)
                 return r;
-        p->is_group = true;
-        p->i_group = i_group;
-        p->interface = l->index;
-        list_link_tail(&n->groups, &p->link);
+        *ret_port = n->devices[device].port;
+        if (taken)
+                tell_taken(n, wanted, taken, *ret_port);
         return 0;
-}
-
-static bool has_family(const struct link *l, int family) {
-        for (size_t i = 0; i < l->n_addresses; i++)
-                if (ip_is_v4(l->addresses[i].ip) == (family == AF_INET))
-                        return true;
-        return false;
-}
-
-static void share_ports(struct net *n, bool allow) {
-        for (size_t i = 0; i < n->n_devices; i++)
-                for (size_t j = 0; j < 2; j++)
-                        if (n->devices[i].ports[j] && n->devices[i].port == COAP_PORT)
-                                net_socket_allow_sharing(n->devices[i].ports[j]->fd, allow);
-}
-
-static void notice_groups(struct net *n, int error, const char *interface) {
-        char holder[128], text[512];
-
-        n->groups_failed = error < 0;
-        if (!error) {
-                n->events.notice(n->events.context, "NoMulticast", NULL);
-                return;
-        }
-        if (error == -EADDRINUSE)
-                snprintf(text, sizeof(text),
-                         "Multicast discovery does not work: UDP port 5683 is held by %s, which shares it "
-                         "with nobody. Clients "
-                         "that know the address still reach the device. Stop that program; ocfd tries again "
-                         "every 30 s.",
-                         net_holder_describe(COAP_PORT, holder, sizeof(holder)));
-        else
-                snprintf(text, sizeof(text),
-                         "Multicast discovery does not work on %s: %s. Clients that know the address still "
-                         "reach the device; "
-                         "ocfd tries again every 30 s.",
-                         interface, strerror(-error));
-        n->events.notice(n->events.context, "NoMulticast", text);
-}
-
-/* A socket for each group on each used interface, and none elsewhere. */
-static void follow_groups(struct net *n) {
-        const char *failed_on = "";
-        int failed = 0;
-
-        LIST_FOR_EACH_SAFE(i, &n->groups) {
-                struct port *p = LIST_ENTRY(i, struct port, link);
-                const struct link *l = link_table_find(&n->table, p->interface);
-
-                if (!l || !is_used(n, l) || !has_family(l, net_groups[p->i_group].family))
-                        port_close(p);
-        }
-        share_ports(n, true);
-        LIST_FOR_EACH(i, &n->table.links) {
-                const struct link *l = LIST_ENTRY(i, struct link, list);
-
-                for (size_t g = 0; g < NET_GROUPS && is_used(n, l); g++) {
-                        int r = 0;
-
-                        if (has_family(l, net_groups[g].family) && !group_find(n, g, l->index))
-                                r = group_open(n, g, l);
-                        if (r < 0) {
-                                failed = r;
-                                failed_on = l->name;
-                        }
-                }
-        }
-        share_ports(n, false);
-        notice_groups(n, failed, failed_on);
 }
 
 static void on_retry(uv_timer_t *timer) {
         struct net *n = timer->data;
 
-        if (n->groups_failed)
-                follow_groups(n);
+        if (n->groups_error)
+                net_follow_groups(n);
 }
 
 /* ---- interfaces and endpoints ---- */
@@ -553,72 +226,71 @@ static int rebuild_interfaces(struct net *n) {
         return 0;
 }
 
-static size_t count_used_addresses(const struct net *n) {
-        size_t n_addresses = 0;
-
+static bool holds(const struct net *n, const struct held_address *a) {
         LIST_FOR_EACH(i, &n->table.links) {
                 const struct link *l = LIST_ENTRY(i, struct link, list);
 
-                if (is_used(n, l))
-                        n_addresses += l->n_addresses;
+                if (ip_is_link_local(a->ip) && l->index != a->interface)
+                        continue; /* means something else there */
+                for (size_t j = 0; j < l->n_addresses; j++)
+                        if (memcmp(l->addresses[j].ip, a->ip, 16) == 0)
+                                return true;
         }
-        return n_addresses;
-}
-
-static int rebuild_endpoints(struct net *n, struct net_device *d) {
-        size_t n_endpoints = 0;
-        struct device_endpoint *all = ocf_allocate(count_used_addresses(n), sizeof(*all));
-
-        if (!all)
-                return -ENOMEM;
-        LIST_FOR_EACH(i, &n->table.links) {
-                const struct link *l = LIST_ENTRY(i, struct link, list);
-
-                for (size_t j = 0; is_used(n, l) && j < l->n_addresses; j++) {
-                        if (!d->ports[!ip_is_v4(l->addresses[j].ip)])
-                                continue;
-                        memcpy(all[n_endpoints].ip, l->addresses[j].ip, 16);
-                        all[n_endpoints].port = d->port;
-                        all[n_endpoints++].interface = l->index;
-                }
-        }
-        ocf_free(d->endpoints);
-        d->endpoints = all;
-        d->n_endpoints = n_endpoints;
-        return 0;
-}
-
-static bool has_endpoint(const struct net_device *d, const struct device_endpoint *e) {
-        for (size_t i = 0; i < d->n_endpoints; i++)
-                if (memcmp(d->endpoints[i].ip, e->ip, 16) == 0)
-                        return true;
         return false;
 }
 
-/* What was there before and is not now: whoever used it has lost us. */
-static void tell_lost(struct net *n, const struct device_endpoint *before, size_t n_before) {
-        for (size_t i = 0; i < n_before; i++)
-                if (!has_endpoint(&n->devices[0], &before[i]))
-                        n->events.lost(n->events.context, before[i].ip, before[i].interface);
+/*
+ * Whoever used an address that is gone has lost us. One that is merely not
+ * announced (no carrier, deprecated) is still ours: a plugged cable continues
+ * what was under way.
+ */
+static void tell_lost(struct net *n) {
+        for (size_t i = 0; i < n->n_held; i++) {
+                const struct held_address *a = &n->held[i];
+
+                if (!holds(n, a))
+                        n->events.lost(n->events.context, a->ip, a->interface);
+                if (!link_table_find(&n->table, a->interface) &&
+                    (i + 1 == n->n_held || n->held[i + 1].interface != a->interface))
+                        n->events.lost(n->events.context, NULL, a->interface);
+        }
+}
+
+static int rebuild_held(struct net *n) {
+        struct held_address *all;
+        size_t n_all = 0;
+
+        LIST_FOR_EACH(i, &n->table.links)
+        n_all += LIST_ENTRY(i, struct link, list)->n_addresses;
+        all = ocf_allocate(n_all, sizeof(*all));
+        if (!all)
+                return -ENOMEM;
+        ocf_free(n->held);
+        n->held = all;
+        n->n_held = 0;
+        LIST_FOR_EACH(i, &n->table.links) {
+                const struct link *l = LIST_ENTRY(i, struct link, list);
+
+                for (size_t j = 0; j < l->n_addresses; j++) {
+                        memcpy(all[n->n_held].ip, l->addresses[j].ip, 16);
+                        all[n->n_held++].interface = l->index;
+                }
+        }
+        return 0;
 }
 
 /* Everything anew from the table. Without memory things stay as they are until the next change. */
 static void follow(struct net *n) {
-        struct device_endpoint *before = n->n_devices ? n->devices[0].endpoints : NULL;
-        size_t n_before = before ? n->devices[0].n_endpoints : 0;
-
-        before = (struct device_endpoint *)(void *)ocf_duplicate(span_of(before, n_before * sizeof(*before)));
-        if (!before || rebuild_interfaces(n) < 0)
-                goto end;
+        decide_all(n);
+        if (rebuild_interfaces(n) < 0)
+                return;
         for (size_t i = 0; i < n->n_devices; i++)
                 if (rebuild_endpoints(n, &n->devices[i]) < 0)
-                        goto end;
-        follow_groups(n);
-        if (n->n_devices)
-                tell_lost(n, before, n_before);
+                        return;
+        net_follow_groups(n);
+        tell_lost(n);
+        (void)rebuild_held(n);
         n->events.changed(n->events.context);
-end:
-        ocf_free(before);
 }
 
 static void on_calm(uv_timer_t *timer) {
@@ -628,11 +300,14 @@ static void on_calm(uv_timer_t *timer) {
 static void on_links_changed(void *context) {
         struct net *n = context;
 
+        decide_all(n);
         if (n->started && !uv_is_active((uv_handle_t *)&n->debounce))
                 uv_timer_start(&n->debounce, on_calm, DEBOUNCE_MS, 0);
 }
 
 size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoint **ret) {
+        if (device >= n->n_devices)
+                return 0;
         *ret = n->devices[device].endpoints;
         return n->devices[device].n_endpoints;
 }
@@ -664,8 +339,8 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         uv_timer_init(loop, &n->debounce);
         uv_timer_init(loop, &n->retry);
         n->debounce.data = n->retry.data = n;
-        n->out = ocf_allocate(BATCH, sizeof(*n->out));
-        n->in = ocf_allocate(BATCH, sizeof(*n->in));
+        n->out = ocf_allocate(NET_BATCH, sizeof(*n->out));
+        n->in = ocf_allocate(NET_BATCH, sizeof(*n->in));
         r = n->out && n->in ? link_watch_new(&n->watch, loop, &n->table, on_links_changed, n) : -ENOMEM;
         if (r >= 0)
                 r = link_watch_read_all(n->watch);
@@ -705,6 +380,7 @@ struct net *net_free(struct net *n) {
         free_interfaces(n->interfaces, n->n_interfaces);
         link_table_deinit(&n->table);
         ocf_free(n->devices);
+        ocf_free(n->held);
         ocf_free(n->out);
         ocf_free(n->in);
         n->n_timers = 2;

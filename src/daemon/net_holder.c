@@ -20,20 +20,57 @@
 
 struct holder {
         uint16_t port;
-        bool found;
+        bool found, is_wildcard;
         uint32_t uid, inode;
 };
 
+/* Has this process the socket among its descriptors? Only where we may look. */
+static bool has_socket(const char *pid, const char *wanted) {
+        char path[64 + 256], link[64];
+        struct dirent *e;
+        bool found = false;
+        DIR *d;
+
+        snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+        d = opendir(path);
+        while (d && !found && (e = readdir(d))) {
+                ssize_t n;
+
+                snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", pid, e->d_name);
+                n = readlink(path, link, sizeof(link) - 1);
+                if (n > 0) {
+                        link[n] = 0;
+                        found = strcmp(link, wanted) == 0;
+                }
+        }
+        if (d)
+                closedir(d);
+        return found;
+}
+
+static bool is_ours(uint32_t inode) {
+        char wanted[64];
+
+        snprintf(wanted, sizeof(wanted), "socket:[%u]", inode);
+        return has_socket("self", wanted);
+}
+
+/* One that holds all addresses stands in our way more than one that holds its own. */
 static int on_socket(const struct nlmsghdr *h, void *context) {
+        static const uint32_t any[4];
         const struct inet_diag_msg *m = mnl_nlmsg_get_payload(h);
         struct holder *holder = context;
+        bool is_wildcard;
 
-        if (mnl_nlmsg_get_payload_len(h) >= sizeof(*m) && ntohs(m->id.idiag_sport) == holder->port &&
-            !holder->found) {
-                holder->found = true;
-                holder->uid = m->idiag_uid;
-                holder->inode = m->idiag_inode;
-        }
+        if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) || ntohs(m->id.idiag_sport) != holder->port)
+                return MNL_CB_OK;
+        is_wildcard = memcmp(m->id.idiag_src, any, m->idiag_family == AF_INET ? 4 : 16) == 0;
+        if ((holder->found && (holder->is_wildcard || !is_wildcard)) || is_ours(m->idiag_inode))
+                return MNL_CB_OK;
+        holder->found = true;
+        holder->is_wildcard = is_wildcard;
+        holder->uid = m->idiag_uid;
+        holder->inode = m->idiag_inode;
         return MNL_CB_OK;
 }
 
@@ -62,30 +99,6 @@ static void look_up(struct holder *holder, uint8_t family) {
                                 break;
                 }
         mnl_socket_close(s);
-}
-
-/* Has this process the socket among its descriptors? Only where we may look. */
-static bool has_socket(const char *pid, const char *wanted) {
-        char path[64 + 256], link[64];
-        struct dirent *e;
-        bool found = false;
-        DIR *d;
-
-        snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-        d = opendir(path);
-        while (d && !found && (e = readdir(d))) {
-                ssize_t n;
-
-                snprintf(path, sizeof(path), "/proc/%.20s/fd/%.20s", pid, e->d_name);
-                n = readlink(path, link, sizeof(link) - 1);
-                if (n > 0) {
-                        link[n] = 0;
-                        found = strcmp(link, wanted) == 0;
-                }
-        }
-        if (d)
-                closedir(d);
-        return found;
 }
 
 static bool find_process(uint32_t inode, char *ret_pid, size_t n_pid) {
@@ -118,14 +131,14 @@ static void read_command(const char *pid, char *ret, size_t n) {
                 fclose(f);
 }
 
-const char *net_holder_describe(uint16_t udp_port, char *buf, size_t n_buf) {
+const char *net_holder_describe(int family, uint16_t udp_port, char *buf, size_t n_buf) {
         struct holder holder = { .port = udp_port };
         char pid[24], command[32], user[64];
         struct passwd *pw;
 
-        look_up(&holder, AF_INET);
+        look_up(&holder, (uint8_t)family);
         if (!holder.found)
-                look_up(&holder, AF_INET6);
+                look_up(&holder, family == AF_INET ? AF_INET6 : AF_INET);
         if (!holder.found) {
                 snprintf(buf, n_buf, "somebody");
                 return buf;

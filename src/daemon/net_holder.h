@@ -7,7 +7,11 @@
 
 #include "base/util.h"
 
-/* "user avahi (pid 811, avahi-daemon)", "user 1000", or "somebody": never fails. Returns buf. */
-const char *net_holder_describe(uint16_t udp_port, char *buf, size_t n_buf);
+/*
+ * "user avahi (pid 811, avahi-daemon)", "user 1000", or "somebody": never
+ * fails. family: AF_INET or AF_INET6, in which the port could not be had; the
+ * other one is looked at next, since a socket may be of both. Returns buf.
+ */
+const char *net_holder_describe(int family, uint16_t udp_port, char *buf, size_t n_buf);
 
 #endif

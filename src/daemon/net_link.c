@@ -53,6 +53,7 @@ static struct link *link_obtain(struct link_table *t, uint32_t index) {
         if (!l)
                 return NULL;
         l->index = index;
+        l->number = ++t->n_made;
         LIST_FOR_EACH(i, &t->links)
         if (LIST_ENTRY(i, struct link, list)->index > index) {
                 before = i;
@@ -126,9 +127,33 @@ static void address_remove(struct link_table *t, struct link *l, size_t i) {
         t->changed = true;
 }
 
-/* An address can be spoken from when nobody disputes it; a deprecated one is for old connections only. */
+/* An address can be spoken from when nobody disputes it (RFC 4862, 5.4; RFC 4429, 3.2). */
 static bool is_usable(uint32_t flags) {
-        return !(flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED)) || flags & IFA_F_OPTIMISTIC;
+        return !(flags & IFA_F_DADFAILED) && (!(flags & IFA_F_TENTATIVE) || flags & IFA_F_OPTIMISTIC);
+}
+
+static int address_drop(struct link_table *t, struct link *l, const uint8_t ip[16]) {
+        size_t i = address_find(l, ip);
+
+        if (i < l->n_addresses)
+                address_remove(t, l, i);
+        return 0;
+}
+
+static int address_put(struct link_table *t, struct link *l, const uint8_t ip[16], bool deprecated) {
+        size_t i = address_find(l, ip);
+
+        if (i == l->n_addresses) {
+                if (!ocf_grow((void **)&l->addresses, i, i + 1, sizeof(l->addresses[0])))
+                        return -ENOMEM;
+                memcpy(l->addresses[l->n_addresses++].ip, ip, 16);
+                t->changed = true;
+        }
+        if (l->addresses[i].deprecated != deprecated)
+                t->changed = true;
+        l->addresses[i].deprecated = deprecated;
+        l->addresses[i].seen = true;
+        return 0;
 }
 
 static bool read_ip(const struct nlattr *a, uint8_t family, uint8_t ret[16]) {
@@ -150,7 +175,6 @@ static int take_address(struct link_table *t, const struct nlmsghdr *h) {
         uint32_t flags;
         bool has_ip = false;
         struct link *l;
-        size_t i;
 
         if (mnl_nlmsg_get_payload_len(h) < sizeof(*m) ||
             (m->ifa_family != AF_INET && m->ifa_family != AF_INET6))
@@ -165,52 +189,25 @@ static int take_address(struct link_table *t, const struct nlmsghdr *h) {
                 else if (type == IFA_FLAGS && mnl_attr_get_payload_len(a) >= sizeof(flags))
                         flags = mnl_attr_get_u32(a);
         }
-        l = link_obtain(t, m->ifa_index);
-        if (!l)
-                return -ENOMEM;
-        if (!has_ip)
-                return 0;
-        i = address_find(l, ip);
-        if (h->nlmsg_type == RTM_DELADDR || !is_usable(flags)) {
-                if (i < l->n_addresses)
-                        address_remove(t, l, i);
-                return 0;
-        }
-        if (i == l->n_addresses) {
-                if (!ocf_grow((void **)&l->addresses, l->n_addresses, l->n_addresses + 1,
-                              sizeof(l->addresses[0])))
-                        return -ENOMEM;
-                memcpy(l->addresses[l->n_addresses++].ip, ip, 16);
-                t->changed = true;
-        }
-        l->addresses[i].seen = true;
-        return 0;
+        l = link_table_find(t, m->ifa_index);
+        if (!l || !has_ip)
+                return 0; /* of a link that is gone: what comes late */
+        return h->nlmsg_type == RTM_NEWADDR && is_usable(flags)
+                       ? address_put(t, l, ip, flags & IFA_F_DEPRECATED)
+                       : address_drop(t, l, ip);
 }
 
 int link_table_take(struct link_table *t, struct span message) {
         const struct nlmsghdr *h = (const void *)message.data;
         int n = (int)ocf_min_size(message.n, INT32_MAX), r = 0;
-        int ended = 0;
 
         for (; !r && mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
-                switch (h->nlmsg_type) {
-                case RTM_NEWLINK:
-                case RTM_DELLINK:
+                if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
                         r = take_link(t, h);
-                        break;
-                case RTM_NEWADDR:
-                case RTM_DELADDR:
+                else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
                         r = take_address(t, h);
-                        break;
-                case NLMSG_DONE:
-                case NLMSG_ERROR:
-                        ended = 1;
-                        break;
-                default: /* the kernel may say more than was asked for */
-                        break;
-                }
         }
-        return r < 0 ? r : ended;
+        return r;
 }
 
 void link_table_sweep_begin(struct link_table *t) {
@@ -239,6 +236,8 @@ void link_table_sweep_end(struct link_table *t) {
 
 /* ---- the socket ---- */
 
+#define DRAIN_MAX 64 /* messages a turn of the loop: others want theirs */
+
 enum step { STEP_LINKS, STEP_ADDRESSES, STEP_FOLLOWING };
 
 struct link_watch {
@@ -246,7 +245,8 @@ struct link_watch {
         struct mnl_socket *socket;
         struct link_table *table;
         enum step step;
-        uint32_t sequence;
+        bool lost;         /* something that the kernel said: all of it is to be asked for again */
+        uint32_t sequence; /* of the dump that is under way */
         uint64_t n_resyncs;
         void (*changed)(void *context);
         void *context;
@@ -271,45 +271,84 @@ static int resync(struct link_watch *w) {
         return ask(w, RTM_GETLINK);
 }
 
+/* A dump in which something was missed proves no absence: nothing is swept out. */
 static int dump_ended(struct link_watch *w) {
-        if (w->step == STEP_LINKS) {
+        switch (w->step) {
+        case STEP_LINKS:
+                if (w->lost)
+                        break;
                 w->step = STEP_ADDRESSES;
                 return ask(w, RTM_GETADDR);
+        case STEP_ADDRESSES:
+                if (!w->lost)
+                        link_table_sweep_end(w->table);
+                break;
+        case STEP_FOLLOWING: /* of one that was given up */
+                break;
         }
-        if (w->step == STEP_ADDRESSES) {
-                w->step = STEP_FOLLOWING;
-                link_table_sweep_end(w->table);
-        }
+        w->step = STEP_FOLLOWING;
         return 0;
 }
 
-/* Reads what is there. Return: 0; negative errno. */
-static int drain(struct link_watch *w) {
-        uint8_t buf[32768];
-        ssize_t n;
-        int r;
+/* Is the end of our dump among these? An interrupted or refused one has to be repeated. */
+static bool ends_dump(struct link_watch *w, struct span message) {
+        const struct nlmsghdr *h = (const void *)message.data;
+        int n = (int)message.n;
+        bool ended = false;
 
-        for (;;) {
-                n = recv(mnl_socket_get_fd(w->socket), buf, sizeof(buf), MSG_DONTWAIT);
-                if (n < 0 && errno == ENOBUFS) { /* something was lost: ask for all of it */
-                        w->n_resyncs++;
-                        r = resync(w);
-                } else if (n < 0) {
-                        return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-                } else {
-                        r = link_table_take(w->table, span_of(buf, (size_t)n));
-                        if (r > 0)
-                                r = dump_ended(w);
-                }
-                if (r < 0)
-                        return r;
+        for (; mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+                if (h->nlmsg_seq != w->sequence || h->nlmsg_pid != mnl_socket_get_portid(w->socket))
+                        continue;
+                if (h->nlmsg_flags & NLM_F_DUMP_INTR || h->nlmsg_type == NLMSG_ERROR)
+                        w->lost = true;
+                if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+                        ended = true;
         }
+        return ended;
+}
+
+static int take(struct link_watch *w, struct span message) {
+        if (link_table_take(w->table, message) < 0)
+                w->lost = true; /* no memory for it now */
+        return ends_dump(w, message) ? dump_ended(w) : 0;
+}
+
+/* The queue is empty. Only now is there room for a dump, and the kernel makes one at a time. */
+static int drained(struct link_watch *w) {
+        if (!w->lost || w->step != STEP_FOLLOWING)
+                return 0;
+        w->lost = false;
+        w->n_resyncs++;
+        return resync(w);
+}
+
+/* Reads what is there, but not for ever. Return: 0; negative errno. */
+static int drain(struct link_watch *w) {
+        uint8_t buf[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+        int r = 0;
+
+        for (size_t i = 0; !r && i < DRAIN_MAX; i++) {
+                struct sockaddr_nl from = { 0 };
+                socklen_t n_from = sizeof(from);
+                ssize_t n = recvfrom(mnl_socket_get_fd(w->socket), buf, sizeof(buf), MSG_DONTWAIT,
+                                     (struct sockaddr *)&from, &n_from);
+
+                if (n < 0 && errno == ENOBUFS)
+                        w->lost = true;
+                else if (n < 0 && errno != EINTR)
+                        return errno == EAGAIN ? drained(w) : -errno;
+                else if (n > 0 && from.nl_pid == 0) /* the kernel, and nobody else */
+                        r = take(w, span_of(buf, (size_t)n));
+        }
+        return r;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
         struct link_watch *w = OCF_CONTAINER_OF(poll, struct link_watch, poll);
 
-        (void)drain(w); /* what failed for want of memory comes with the next resync */
+        (void)drain(w); /* what failed for want of memory is asked for again */
+        if (status < 0) /* it overflowed, which for libuv is the end of a descriptor */
+                (void)uv_poll_start(poll, UV_READABLE, on_readable);
         if (w->table->changed && w->step == STEP_FOLLOWING) {
                 w->table->changed = false;
                 w->changed(w->context);
@@ -335,14 +374,13 @@ int link_watch_new(struct link_watch **ret, uv_loop_t *loop, struct link_table *
                                  sizeof(buffer));
                 r = uv_poll_init(loop, &w->poll, mnl_socket_get_fd(w->socket));
         }
-        if (!r)
-                r = uv_poll_start(&w->poll, UV_READABLE, on_readable);
         if (r < 0) {
                 if (w->socket)
                         mnl_socket_close(w->socket);
                 ocf_free(w);
                 return r;
         }
+        (void)uv_poll_start(&w->poll, UV_READABLE, on_readable); /* fails only for handles that close */
         *ret = w;
         return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * What the kernel says of interfaces and addresses, over rtnetlink: first all
- * of it, then what changes. When the kernel could not keep up (ENOBUFS) all of
- * it is asked for again. The table is kept by a function that takes messages, so
+ * of it, then what changes. When we could not keep up (ENOBUFS) all of it is
+ * asked for again. The table is kept by a function that takes messages, so
  * that a test can be the kernel.
  */
 #ifndef OCF_DAEMON_NET_LINK_H
@@ -13,30 +13,34 @@
 #include <uv.h>
 
 struct link_address {
-        uint8_t ip[16]; /* IPv4 as ::ffff:a.b.c.d */
-        bool seen;      /* in the dump that is under way */
+        uint8_t ip[16];  /* IPv4 as ::ffff:a.b.c.d */
+        bool deprecated; /* for those who know it already: no longer announced (RFC 4862, 5.5.4) */
+        bool seen;       /* in the dump that is under way */
 };
 
 struct link {
         struct list list;
         uint32_t index;
+        uint64_t number; /* never used twice, while an index may be */
         char name[16];
         char kind[16];
         bool up, running, loopback, seen;
+        bool used; /* whatever the table's owner has decided */
         struct link_address *addresses;
         size_t n_addresses;
 };
 
 struct link_table {
         struct list links; /* by index, ascending */
-        bool changed;      /* since somebody last cleared it */
+        uint64_t n_made;
+        bool changed; /* since somebody last cleared it */
 };
 
 void link_table_init(struct link_table *t);
 void link_table_deinit(struct link_table *t);
 struct link *link_table_find(const struct link_table *t, uint32_t index);
 
-/* Takes a message of rtnetlink (any, whole or not). Return: 1 when a dump ended with it, 0, -ENOMEM. */
+/* Takes messages of rtnetlink (any, whole or not; aligned as the kernel has them). Return: 0; -ENOMEM. */
 int link_table_take(struct link_table *t, struct span message);
 
 /* A dump of everything begins, and has ended: what was not in it is gone. */

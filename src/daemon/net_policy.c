@@ -10,14 +10,23 @@ static bool matches(const char *name, const char *const *globs, size_t n) {
         return false;
 }
 
+/* br- and twelve digits. Any other br-* may well be the network of the house, as OpenWrt's br-lan is. */
+#define HEX4          "[0-9a-f][0-9a-f][0-9a-f][0-9a-f]"
+#define DOCKER_BRIDGE "br-" HEX4 HEX4 HEX4
+
 /* Containers, virtual machines and tunnels: nobody means them by "all" (users.md, pain 8). */
 static bool is_left_alone(const struct net_policy_question *q) {
         static const char *const names[] = {
-                "docker*", "br-*", "veth*", "virbr*", "vnet*", "cni*",       "flannel*", "cali*",  "lxc*",
-                "lxdbr*",  "tun*", "tap*",  "wg*",    "ppp*",  "tailscale*", "zt*",      "vmnet*", "podman*"
+                "docker*", DOCKER_BRIDGE, "podman*",    "veth*",    "virbr*",   "vnet*",
+                "vmnet*",  "lxcbr*",      "lxdbr*",     "cni*",     "incusbr*", "flannel*",
+                "cali*",   "cilium*",     "kube-*",     "nerdctl*", "tun*",     "tap*",
+                "wg*",     "ppp*",        "tailscale*", "zt*",
         };
-        static const char *const kinds[] = { "veth",   "tun",   "wireguard", "gre", "sit",  "ipip",
-                                             "ip6tnl", "vxlan", "dummy",     "ifb", "nlmon" };
+        static const char *const kinds[] = {
+                "veth",   "netkit", "tun",   "wireguard", "ppp",   "gre",  "gretap",
+                "ip6gre", "sit",    "ipip",  "ip6tnl",    "vti",   "vti6", "xfrm",
+                "vxlan",  "geneve", "dummy", "ifb",       "nlmon",
+        };
 
         for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
                 if (strcmp(q->kind, kinds[i]) == 0)

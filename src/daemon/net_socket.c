@@ -100,10 +100,7 @@ int net_socket_group(const struct net_group *group, uint32_t interface) {
                 return fd;
         group_ip(group, ip);
         n = net_socket_address(&address, ip, COAP_PORT, interface);
-        if (!set(fd, SOL_SOCKET, SO_REUSEADDR, 1)) { /* one group socket for each interface */
-                close(fd);
-                return -errno;
-        }
+        (void)set(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* there is one for each interface */
         return bind_to(fd, &address, n);
 }
 
@@ -174,6 +171,8 @@ bool net_socket_parse(const struct sockaddr_storage *from, uint8_t ret_ip[static
         if (from->ss_family == AF_INET6) {
                 const struct sockaddr_in6 *a = (const struct sockaddr_in6 *)from;
 
+                if (is_v4((const uint8_t *)&a->sin6_addr))
+                        return false; /* no such address travels over IPv6 (RFC 6890, 2.2.3) */
                 memcpy(ret_ip, &a->sin6_addr, 16);
                 *ret_port = ntohs(a->sin6_port);
                 return true;
@@ -187,9 +186,12 @@ bool net_socket_destination(struct msghdr *m, uint8_t ret_ip[static 16], uint32_
                         struct in_pktinfo info;
 
                         memcpy(&info, CMSG_DATA(c), sizeof(info));
+                        if (!IN_MULTICAST(ntohl(info.ipi_addr.s_addr)) &&
+                            info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr)
+                                return false; /* a broadcast: nobody was asked */
                         memset(ret_ip, 0, 16);
                         ret_ip[10] = ret_ip[11] = 0xff;
-                        memcpy(ret_ip + 12, &info.ipi_spec_dst, 4); /* ours, also where a group was asked */
+                        memcpy(ret_ip + 12, &info.ipi_addr, 4);
                         *ret_interface = (uint32_t)info.ipi_ifindex;
                         return true;
                 }

@@ -27,7 +27,7 @@ struct net_group {
 #define NET_GROUPS 4
 extern const struct net_group net_groups[NET_GROUPS]; /* core.md 1 */
 
-/* Bound to 5683 on the group's own address, so that it hears nothing else. interface: needed for ff02. */
+/* Bound to 5683 on the group's own address, so that it hears no other. interface: needed for ff02. */
 int net_socket_group(const struct net_group *group, uint32_t interface);
 int net_socket_join(int fd, const struct net_group *group,
                     uint32_t interface); /* 0; negative errno; already joined is 0 */
@@ -38,8 +38,8 @@ socklen_t net_socket_address(struct sockaddr_storage *ret, const uint8_t ip[stat
                              uint32_t interface);
 bool net_socket_parse(const struct sockaddr_storage *from, uint8_t ret_ip[static 16], uint16_t *ret_port);
 
-/* The address that was asked and the interface it came over, from the control data; false when they are not
- * there. */
+/* The address that was asked (a group's, where one was) and the interface it came over, from the control
+ * data; false when they are not there, or it was a broadcast. */
 bool net_socket_destination(struct msghdr *m, uint8_t ret_ip[static 16], uint32_t *ret_interface);
 
 /* Control data that sends from this address, over this interface if it is not 0. Room: NET_CONTROL_MAX. */

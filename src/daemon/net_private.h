@@ -1,0 +1,80 @@
+/*
+ * What the files of the network share: who holds which socket.
+ *
+ * net.c opens devices and follows interfaces, net_io.c moves datagrams,
+ * net_follow.c keeps a socket for each group on each used interface.
+ */
+#ifndef OCF_DAEMON_NET_PRIVATE_H
+#define OCF_DAEMON_NET_PRIVATE_H
+
+#include "daemon/net.h"
+#include "daemon/net_link.h"
+#include "protocol/coap_code.h"
+
+#define NET_BATCH        32
+#define NET_DATAGRAM_MAX 4096 /* longer ones are dropped whole: no request of ours is so long */
+
+/* A socket in the loop: of a device, or of a group on one interface. */
+struct port {
+        uv_poll_t poll;
+        struct list link; /* of net.groups, for group sockets */
+        struct net *net;
+        int fd;
+        bool wants_write;
+        bool is_group;
+        uint16_t device;      /* of a unicast socket */
+        size_t i_group;       /* of a group socket: which of net_groups */
+        uint32_t interface;   /* and on which interface */
+        uint64_t link_number; /* the same: an index may come back as another interface */
+};
+
+struct net_device {
+        struct port *ports[2]; /* IPv4, IPv6; NULL: the host has no such family */
+        uint16_t port;
+        struct device_endpoint *endpoints;
+        size_t n_endpoints;
+};
+
+/* An address that we had when we last looked. */
+struct held_address {
+        uint8_t ip[16];
+        uint32_t interface;
+};
+
+struct pending_message {
+        struct coap_peer to;
+        size_t n;
+        uint8_t bytes[COAP_MESSAGE_MAX];
+};
+
+struct net {
+        uv_loop_t *loop;
+        struct net_config config;
+        struct net_events events;
+        struct link_table table;
+        struct link_watch *watch;
+        struct net_device *devices;
+        size_t n_devices;
+        struct list groups;
+        int groups_error; /* why groups could not be joined; 0: all are */
+        struct net_interface *interfaces;
+        size_t n_interfaces;
+        struct held_address *held;
+        size_t n_held;
+        uv_timer_t debounce, retry;
+        unsigned n_timers; /* not closed yet */
+        bool started;
+        struct net_counts counts;
+        struct pending_message *out; /* NET_BATCH of them: taken from next(), not yet sent */
+        size_t n_out;
+        uint8_t (*in)[NET_DATAGRAM_MAX];
+};
+
+/* net_io.c */
+int port_new(struct port **ret, struct net *n, int fd_take);
+void port_close(struct port *p);
+
+/* net_follow.c: a socket for each group on each used interface, and none elsewhere. */
+void net_follow_groups(struct net *n);
+
+#endif
