@@ -297,6 +297,40 @@ def busctl_alone_registers_with_linger(w):
     assert "org.ocfd.Resource1" in out and "Retrieve" in out, out
 
 
+@test()
+def ocfctl_does_what_it_says(w):
+    not_there = w.ocfctl("status", status=6)
+    assert "bus" in not_there, not_there
+    w.start()
+    door = w.serve("/door", "open=false", "n_opened=0", rt="x.door", interface="oic.if.a")
+    w.lamp()
+    assert "Test gateway" in w.ocfctl("status")
+    assert {"/door", "/lamp"} <= {r["href"] for r in w.ocfctl_json("resources")["resources"]}
+    assert any("/door" in json.dumps(a) for a in w.ocfctl_json("apps")["applications"])
+    equal(w.ocfctl_json("get", "/door"), {"open": False, "n_opened": 0})
+    observer = w.spawn("observer", w.programs["ocfctl"], "--bus", w.address, "observe", "/door", "--json")
+    monitor = w.spawn("monitor", w.programs["ocfctl"], "--bus", w.address, "monitor", "--json")
+    observer.says('"open": ?false')
+    monitor.says("/door")
+    equal(w.ocfctl_json("set", "/door", "open=true")["open"], True)
+    observer.says('"open": ?true')
+    monitor.says('"open": ?true')
+    door.says("^updated open=true$")
+    door.write("n_opened=1")
+    observer.says('"n_opened": ?1')
+    door.write('{"n_opened": 2, "open": false}')
+    observer.says('"n_opened": ?2')
+    equal(w.peer().get("/door").value(), {"open": False, "n_opened": 2})
+    w.ocfctl("get", "/none", status=3)
+    w.ocfctl("get", status=2)
+    w.ocfctl("no-such-command", status=2)
+    w.ocfctl("set", "/lamp", "brightness=101", status=1)
+    door.popen.terminate()
+    equal(door.wait(), 0)
+    observer.says("NotFound")
+    monitor.says(r'"event": ?"removed".*"/door"')
+
+
 def example_app(w, argv):
     """The same app in another language: registers /sample, answers, publishes, and comes back by itself."""
     w.start()
