@@ -4,8 +4,8 @@
  *     lamp [BUS]      BUS: "system" (default), "session" or a D-Bus address
  *
  * What it does on the network: GET /lamp says whether it is on and how bright,
- * POST sets it, observers hear of it. Restart ocfd or the bus as you like: the
- * library registers the lamp again.
+ * POST sets it, observers hear of it. kill -USR2 is the switch on the wall. Restart ocfd or
+ * the bus as you like: the library registers the lamp again.
  */
 #include <errno.h>
 #include <ocfclient.h>
@@ -61,8 +61,14 @@ static void on_update(void *userdata, struct ocf_request *request) {
         lamp->on = on;
         lamp->brightness = brightness;
         printf("the lamp is %s, brightness %d\n", on ? "on" : "off", (int)brightness);
-        answer(lamp, request);
-        ocf_resource_changed(lamp->resource); /* observers will be told */
+        answer(lamp, request); /* ocfd tells observers */
+}
+
+/* The switch on the wall: this change ocfd hears of from us. */
+static void on_switch(struct lamp *lamp) {
+        lamp->on = !lamp->on;
+        printf("somebody switches it %s\n", lamp->on ? "on" : "off");
+        ocf_resource_changed(lamp->resource);
 }
 
 static void on_state(void *userdata, enum ocf_state state, int result, const char *text) {
@@ -92,15 +98,19 @@ static int make_lamp(struct ocf_client *client, struct lamp *lamp) {
 }
 
 /* Any loop will do: one descriptor to watch for reading, one function to call. */
-static int loop(struct ocf_client *client, int signals) {
+static int loop(struct ocf_client *client, struct lamp *lamp, int signals) {
         struct pollfd fds[] = { { ocf_client_fd(client), POLLIN, 0 }, { signals, POLLIN, 0 } };
+        struct signalfd_siginfo info;
         int r;
 
         while ((r = ocf_client_process(client)) == 0) {
                 if (poll(fds, 2, -1) < 0)
                         return -errno;
-                if (fds[1].revents)
+                if (!fds[1].revents || read(signals, &info, sizeof(info)) != sizeof(info))
+                        continue;
+                if (info.ssi_signo != SIGUSR2)
                         return 0;
+                on_switch(lamp);
         }
         return r;
 }
@@ -115,6 +125,7 @@ int main(int argc, char **argv) {
         sigemptyset(&set);
         sigaddset(&set, SIGINT);
         sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGUSR2);
         sigprocmask(SIG_BLOCK, &set, NULL);
         signals = signalfd(-1, &set, SFD_CLOEXEC);
 
@@ -126,7 +137,7 @@ int main(int argc, char **argv) {
         if (r == 0)
                 r = make_lamp(client, &lamp);
         if (r == 0)
-                r = loop(client, signals);
+                r = loop(client, &lamp, signals);
         ocf_client_free(client); /* takes the lamp back */
         close(signals);
         if (r < 0)

@@ -114,42 +114,30 @@ void client_set_state(struct ocf_client *c) {
         if (state == OCF_STATE_CONNECTING && c->state == OCF_STATE_WAITING && c->daemon != DAEMON_PRESENT)
                 return;
         c->state = state;
+        c->result = 0;
         switch (state) {
         case OCF_STATE_CONNECTING:
         case OCF_STATE_READY:
                 explain(c, "");
                 break;
         case OCF_STATE_WAITING:
+                c->result = !c->bus && c->bus_error ? c->bus_error : OCF_E_UNAVAILABLE;
                 explain(c, message_absent_text(c, sentence, sizeof(sentence)));
                 break;
         case OCF_STATE_REFUSED:
+                c->result = c->refusal_result;
                 explain(c, c->refusal ? c->refusal : "");
                 break;
         }
 }
 
-static int state_result(const struct ocf_client *c) {
-        switch (c->state) {
-        case OCF_STATE_CONNECTING:
-        case OCF_STATE_READY:
-                break;
-        case OCF_STATE_WAITING:
-                return !c->bus && c->bus_error ? c->bus_error : OCF_E_UNAVAILABLE;
-        case OCF_STATE_REFUSED:
-                return c->refusal_result;
-        }
-        return 0;
-}
-
 static void tell_state(struct ocf_client *c) {
         const char *text;
         char *copy;
-        int result;
-
         client_set_state(c);
         text = c->text ? c->text : "";
-        result = state_result(c);
-        if (!c->on_state || (c->told_text && c->told_state == c->state && c->told_result == result &&
+
+        if (!c->on_state || (c->told_text && c->told_state == c->state && c->told_result == c->result &&
                              strcmp(c->told_text, text) == 0))
                 return;
         copy = ocf_duplicate_string(text);
@@ -158,8 +146,8 @@ static void tell_state(struct ocf_client *c) {
         ocf_free(c->told_text);
         c->told_text = copy;
         c->told_state = c->state;
-        c->told_result = result;
-        c->on_state(c->on_state_data, c->state, result, copy);
+        c->told_result = c->result;
+        c->on_state(c->on_state_data, c->state, c->result, copy);
 }
 
 enum ocf_state ocf_client_state(const struct ocf_client *c) {

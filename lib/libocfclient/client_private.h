@@ -85,6 +85,7 @@ struct ocf_client {
         ocf_state_fn on_state;
         void *on_state_data;
         enum ocf_state state;
+        int result;
         char *text, *told_text, *wait_text;
         enum ocf_state told_state;
         int told_result;
