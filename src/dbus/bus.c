@@ -151,6 +151,8 @@ struct bus *bus_free(struct bus *b) {
                 bus_clients_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
+        LIST_FOR_EACH_SAFE(i, &b->requests) /* answered later, if at all: nobody is told */
+        list_unlink(i);
         ocf_free(b->wanted);
         ocf_free(b->address);
         ocf_free(b->scratch);
@@ -174,7 +176,9 @@ uint64_t bus_deadline(struct bus *b) {
 
         if (!b->bus)
                 return b->retry_us;
-        return sd_bus_get_timeout(b->bus, &deadline) < 0 ? OCF_NEVER : deadline;
+        if (sd_bus_get_timeout(b->bus, &deadline) < 0)
+                deadline = OCF_NEVER;
+        return ocf_min_u64(deadline, b->calls_due_us);
 }
 
 int bus_process(struct bus *b, uint64_t now_us) {
@@ -186,6 +190,7 @@ int bus_process(struct bus *b, uint64_t now_us) {
                         try_to_connect(b, now_us);
                 return 0;
         }
+        bus_calls_expire(b, now_us);
         r = sd_bus_process(b->bus, NULL);
         if (b->broken || (sd_bus_get_n_queued_write(b->bus, &n_queued) >= 0 && n_queued > QUEUED_MAX)) {
                 connection_drop(b, now_us, b->last_error ? b->last_error : ENOBUFS);

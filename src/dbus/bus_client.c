@@ -27,12 +27,17 @@ static void waiting_free(struct bus_client *c, struct waiting *w) {
         ocf_free(w);
 }
 
+static void ping_next(struct bus *b);
+
 static void client_free(struct bus_client *c) {
+        struct bus *b = c->bus;
+
+        c->is_gone = true;
         while (!list_is_empty(&c->waiting))
                 waiting_free(c, LIST_ENTRY(list_first(&c->waiting), struct waiting, link));
         bus_requests_orphan(c->bus, c);
         bus_subscribers_drop(c);
-        bus_handlers_lost(c->bus, c);
+        bus_handlers_lost(c);
         bus_updates_drop(c);
         sd_bus_slot_unref(c->match);
         sd_bus_slot_unref(c->credentials);
@@ -41,6 +46,7 @@ static void client_free(struct bus_client *c) {
         ocf_free(c->name);
         ocf_free(c->unit);
         ocf_free(c);
+        ping_next(b);
 }
 
 static struct bus_client *client_find(const struct bus *b, const char *name) {
@@ -53,16 +59,20 @@ static struct bus_client *client_find(const struct bus *b, const char *name) {
         return NULL;
 }
 
-size_t bus_requests_of(const struct bus *b, uint32_t uid) {
-        size_t n = 0;
+bool bus_client_may_request(const struct bus_client *c, size_t n_bytes) {
+        size_t n_requests = 0;
 
-        LIST_FOR_EACH(i, &b->clients) {
-                const struct bus_client *c = LIST_ENTRY(i, struct bus_client, link);
+        if (c->n_requests >= CLIENT_REQUESTS_MAX)
+                return false;
+        LIST_FOR_EACH(i, &c->bus->clients) {
+                const struct bus_client *other = LIST_ENTRY(i, struct bus_client, link);
 
-                if (c->is_known && c->caller.uid == uid)
-                        n += c->n_requests;
+                if (!other->is_known || other->caller.uid != c->caller.uid)
+                        continue;
+                n_requests += other->n_requests;
+                n_bytes += other->n_bytes;
         }
-        return n;
+        return n_requests < UID_REQUESTS_MAX && n_bytes <= UID_BYTES_MAX;
 }
 
 /* It is gone: what it registered first, so that nobody calls it any more. */
@@ -129,12 +139,22 @@ static void client_is_known(struct bus_client *c) {
         }
 }
 
+static void client_refuse(struct bus_client *c) {
+        while (!list_is_empty(&c->waiting)) {
+                struct waiting *w = LIST_ENTRY(list_first(&c->waiting), struct waiting, link);
+
+                (void)bus_reply_fault(w->message, FAULT_FAILED, "The bus does not say who you are");
+                waiting_free(c, w);
+        }
+        client_free(c);
+}
+
 static int on_credentials(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct bus_client *c = userdata;
 
         c->credentials = sd_bus_slot_unref(c->credentials);
         if (sd_bus_message_is_method_error(m, NULL) || read_credentials(m, c) < 0)
-                client_gone(c); /* nobody is left to be answered */
+                client_refuse(c); /* it may have left already: then nobody hears it */
         else
                 client_is_known(c);
         return 0;
@@ -148,15 +168,8 @@ static int on_watched(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                     ? -EIO
                     : sd_bus_call_method_async(c->bus->bus, &c->credentials, DRIVER, "/", DRIVER,
                                                "GetConnectionCredentials", on_credentials, c, "s", c->name);
-        if (r < 0) {
-                while (!list_is_empty(&c->waiting)) {
-                        struct waiting *w = LIST_ENTRY(list_first(&c->waiting), struct waiting, link);
-
-                        (void)bus_reply_fault(w->message, FAULT_FAILED, "The bus does not say who you are");
-                        waiting_free(c, w);
-                }
-                client_free(c);
-        }
+        if (r < 0)
+                client_refuse(c);
         return 0;
 }
 
@@ -172,6 +185,7 @@ static int client_new(struct bus *b, const char *name, struct bus_client **ret) 
         list_init(&c->subscribers);
         list_init(&c->handlers);
         list_init(&c->updates);
+        list_init(&c->queue);
         list_link_tail(&b->clients, &c->link);
         c->name = ocf_duplicate_string(name);
         if (!c->name) {
@@ -225,17 +239,62 @@ int bus_client_method(struct bus *b, sd_bus_message *m, bus_method method) {
 }
 
 void bus_clients_drop(struct bus *b) {
+        LIST_FOR_EACH(i, &b->clients)
+        LIST_ENTRY(i, struct bus_client, link)->is_gone =
+                true; /* answers to the one ask nothing of the other */
         while (!list_is_empty(&b->clients))
                 client_free(LIST_ENTRY(list_first(&b->clients), struct bus_client, link));
 }
 
 /* ---- signals to one connection: only as fast as it reads ---- */
 
+static bool may_ping(const struct bus_client *c) {
+        size_t n = 0, n_of_user = 0;
+
+        LIST_FOR_EACH(i, &c->bus->clients) {
+                const struct bus_client *other = LIST_ENTRY(i, struct bus_client, link);
+
+                if (!other->ping)
+                        continue;
+                n++;
+                n_of_user += other->caller.uid == c->caller.uid;
+        }
+        return n < PINGS_MAX && n_of_user < UID_PINGS_MAX;
+}
+
+static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+/* Without a time limit: one that is given up here still counts for the bus. */
+static void ping(struct bus_client *c) {
+        OCF_CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+
+        c->wants_ping = true;
+        if (c->ping || c->is_gone || !may_ping(c))
+                return;
+        if (sd_bus_message_new_method_call(c->bus->bus, &m, c->name, "/", "org.freedesktop.DBus.Peer",
+                                           "Ping") >= 0 &&
+            sd_bus_call_async(c->bus->bus, &c->ping, m, on_pong, c, UINT64_MAX) >= 0)
+                c->wants_ping = false;
+}
+
+static void ping_next(struct bus *b) {
+        LIST_FOR_EACH(i, &b->clients) {
+                struct bus_client *c = LIST_ENTRY(i, struct bus_client, link);
+
+                if (c->wants_ping)
+                        ping(c);
+        }
+}
+
 static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct bus_client *c = userdata;
+        const char *sender = sd_bus_message_get_sender(m);
 
-        /* An error says the same: it has read that far. */
         c->ping = sd_bus_slot_unref(c->ping);
+        ping_next(c->bus);
+        /* Its own error says the same, it has read that far; the bus's says nothing of it. */
+        if (!sender || strcmp(sender, c->name) != 0)
+                return 0;
         c->n_unproven = 0;
         bus_updates_flush(c);
         bus_subscribers_flush(c);
@@ -243,12 +302,12 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 bool bus_client_may_signal(struct bus_client *c) {
+        if (c->is_gone)
+                return false;
         if (c->n_unproven < CLIENT_WINDOW) {
                 c->n_unproven++;
                 return true;
         }
-        if (!c->ping)
-                (void)sd_bus_call_method_async(c->bus->bus, &c->ping, c->name, "/",
-                                               "org.freedesktop.DBus.Peer", "Ping", on_pong, c, NULL);
+        ping(c);
         return false;
 }

@@ -53,6 +53,7 @@ enum fault bus_fault_of_error(const sd_bus_error *e) {
                 { SD_BUS_ERROR_NAME_HAS_NO_OWNER, FAULT_UNAVAILABLE },
                 { SD_BUS_ERROR_SERVICE_UNKNOWN, FAULT_UNAVAILABLE },
                 { SD_BUS_ERROR_DISCONNECTED, FAULT_UNAVAILABLE },
+                { SD_BUS_ERROR_LIMITS_EXCEEDED, FAULT_BUSY }, /* the bus's own */
                 { SD_BUS_ERROR_NOT_SUPPORTED, FAULT_NOT_IMPLEMENTED },
         };
 

@@ -7,8 +7,12 @@
 #include <string.h>
 
 /*
- * Handlers behind the bus: a request becomes a call of the app's Handler1, with
- * the request's deadline; whatever comes back, or does not, becomes an answer.
+ * Handlers behind the bus: a request becomes a call of the app's Handler1;
+ * whatever comes back, or does not until the deadline, becomes an answer.
+ *
+ * A bus lets one connection wait for so many replies only (dbus-daemon: 128 on
+ * the system bus), and counts those that an app never gives until it leaves. So
+ * calls wait here for their turn, and what is owed is counted per app and user.
  */
 
 struct bus_handler {
@@ -19,30 +23,51 @@ struct bus_handler {
 };
 
 struct handler_call {
-        struct list link;
+        struct list link;  /* of the bus */
+        struct list queue; /* of the client, while it waits for its turn */
         struct bus *bus;
         struct bus_client *client;
-        struct call *call;
+        struct call *call;       /* NULL: answered, in vain was it waited for; the reply is owed */
+        sd_bus_message *message; /* NULL: sent */
         sd_bus_slot *slot;
-};
-
-/* A published value that somebody changed while the window was closed. */
-struct update {
-        struct list link;
-        uint64_t resource;
-        uint64_t n_missed;
 };
 
 /* ---- the answer ---- */
 
-static void finish(struct handler_call *hc, const struct ocf_response *response) {
-        struct call *call = hc->call;
+static void dispatch(struct bus *b);
 
-        hc->client->n_calls--;
+static void call_free(struct handler_call *hc) {
+        struct bus_client *c = hc->client;
+
+        if (hc->message) {
+                hc->bus->n_calls_queued--;
+                sd_bus_message_unref(hc->message);
+        } else {
+                hc->bus->n_calls_sent--;
+                c->n_sent--;
+        }
+        c->n_calls--;
+        list_unlink(&hc->queue);
         list_unlink(&hc->link);
         sd_bus_slot_unref(hc->slot);
         ocf_free(hc);
-        call_answer(call, response);
+}
+
+static void finish(struct handler_call *hc, const struct ocf_response *response) {
+        struct call *call = hc->call;
+        struct bus *b = hc->bus;
+
+        call_free(hc);
+        if (call)
+                call_answer(call, response);
+        dispatch(b);
+}
+
+static void finish_with_fault(struct handler_call *hc, enum fault fault, const char *why) {
+        struct ocf_response response = OCF_RESPONSE_FAULT(fault);
+
+        response.diagnostic = why;
+        finish(hc, &response);
 }
 
 static uint8_t usual_code(const struct call *call) {
@@ -56,13 +81,22 @@ static uint8_t usual_code(const struct call *call) {
         }
 }
 
-/* "2.04" as 0x44; only successes, since faults are errors. */
-static bool parse_code(const char *text, uint8_t *ret) {
-        if (strlen(text) != 4 || text[0] != '2' || text[1] != '.' || text[2] < '0' || text[2] > '3' ||
-            text[3] < '0' || text[3] > '9')
-                return false;
-        *ret = (uint8_t)COAP_CODE(2, (text[2] - '0') * 10 + text[3] - '0');
-        return *ret >= COAP_CREATED && *ret <= COAP_CONTENT;
+/* "2.04" as 0x44; only successes, since faults are errors, and only those that answer the method. */
+static bool parse_code(const char *text, uint8_t usual, uint8_t *ret) {
+        static const struct {
+                const char *text;
+                uint8_t code;
+        } codes[] = { { "2.01", COAP_CREATED },
+                      { "2.02", COAP_DELETED },
+                      { "2.04", COAP_CHANGED },
+                      { "2.05", COAP_CONTENT } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+                if (strcmp(codes[i].text, text) == 0) {
+                        *ret = codes[i].code;
+                        return (*ret == COAP_CONTENT) == (usual == COAP_CONTENT);
+                }
+        return false;
 }
 
 /* One pair of the response's map. Return: 0; VALUE_E_*; -EBADMSG for what makes no sense; other negative
@@ -85,7 +119,7 @@ static int read_pair(sd_bus_message *m, struct bus *b, struct writer *value, str
                 ret->max_age_s = max_age;
         } else if (strcmp(key, "code") == 0) {
                 r = sd_bus_message_read(m, "v", "s", &code);
-                if (r >= 0 && !parse_code(code, &ret->code))
+                if (r >= 0 && !parse_code(code, ret->code, &ret->code))
                         return -EBADMSG;
         } else {
                 r = sd_bus_message_skip(m, "v"); /* a later version's */
@@ -105,10 +139,12 @@ static int read_response(sd_bus_message *m, struct bus *b, struct writer *value,
         return r < 0 ? r : 0;
 }
 
-/* Bytes of another format stand in the value as a byte string. */
-static bool take_raw(struct span rep, struct ocf_response *ret) {
+/* Bytes of another format stand in the value as a byte string. A retrieve wants a value. */
+static bool take_body(struct span rep, struct ocf_response *ret, const struct call *call) {
         struct span bytes;
 
+        if (!rep.n)
+                return ret->raw_format == COAP_FORMAT_NONE && call->request.method != COAP_GET;
         if (ret->raw_format == COAP_FORMAT_NONE) {
                 ret->rep = rep;
                 return true;
@@ -119,30 +155,41 @@ static bool take_raw(struct span rep, struct ocf_response *ret) {
         return true;
 }
 
+static struct ocf_response response_of_error(const sd_bus_error *e) {
+        struct ocf_response response = OCF_RESPONSE_FAULT(bus_fault_of_error(e));
+        bool is_apps_own = response.fault != FAULT_TIMEOUT && response.fault != FAULT_UNAVAILABLE &&
+                           response.fault != FAULT_BUSY;
+
+        response.diagnostic = is_apps_own && e->message && e->message[0] ? e->message : NULL;
+        response.max_age_s = response.fault == FAULT_UNAVAILABLE || response.fault == FAULT_BUSY ? 1 : -1;
+        return response;
+}
+
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct handler_call *hc = userdata;
         struct bus *b = hc->bus;
         struct writer value = writer_on(b->scratch, BUS_VALUE_MAX);
-        struct ocf_response response = OCF_RESPONSE_OK(usual_code(hc->call));
         const sd_bus_error *e = sd_bus_message_get_error(m);
+        struct ocf_response response;
         int r;
 
+        if (!hc->call) { /* too late: nobody waits any more */
+                finish(hc, NULL);
+                return 0;
+        }
         if (e) {
-                response = OCF_RESPONSE_FAULT(bus_fault_of_error(e));
-                response.diagnostic = e->message && e->message[0] && response.fault != FAULT_TIMEOUT &&
-                                                      response.fault != FAULT_UNAVAILABLE
-                                              ? e->message
-                                              : NULL;
-                response.max_age_s = response.fault == FAULT_UNAVAILABLE ? 1 : -1;
+                response = response_of_error(e);
                 finish(hc, &response);
                 return 0;
         }
+        response = OCF_RESPONSE_OK(usual_code(hc->call));
         r = read_response(m, b, &value, &response);
-        if (r || (value.n && !take_raw(writer_span(&value), &response))) {
-                response = OCF_RESPONSE_FAULT(FAULT_FAILED);
-                response.diagnostic = r == VALUE_E_TOO_LARGE
-                                              ? "The application's answer is larger than 1 MiB"
-                                              : "The application's answer is not what Handler1 says";
+        if (r || !take_body(writer_span(&value), &response, hc->call)) {
+                finish_with_fault(hc, FAULT_FAILED,
+                                  r == VALUE_E_TOO_LARGE
+                                          ? "The application's answer is larger than 1 MiB"
+                                          : "The application's answer is not what Handler1 says");
+                return 0;
         }
         finish(hc, &response);
         return 0;
@@ -179,7 +226,7 @@ static int append_value(sd_bus_message *m, struct span rep) {
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int append_subject(sd_bus_message *m, const struct subject *s) {
+int bus_append_subject(sd_bus_message *m, const struct subject *s) {
         char id[UUID_TEXT_MAX];
 
         switch (s->kind) {
@@ -207,13 +254,13 @@ static int append_request(sd_bus_message *m, const struct call *call, uint64_t t
         if (r >= 0 && q->payload.data)
                 r = append_value(m, q->payload);
         if (r >= 0)
-                r = append_subject(m, &q->subject);
+                r = bus_append_subject(m, &q->subject);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
-static int send_call(struct bus_handler *h, const struct resource *resource, struct handler_call *hc,
-                     uint64_t timeout_ms) {
-        sd_bus_message *m = NULL;
+static int make_message(struct bus_handler *h, const struct resource *resource, struct handler_call *hc,
+                        uint64_t timeout_ms) {
+        OCF_CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         int r = sd_bus_message_new_method_call(hc->bus->bus, &m, h->client->name, h->object,
                                                BUS_NAME ".Handler1", "Handle");
 
@@ -221,10 +268,11 @@ static int send_call(struct bus_handler *h, const struct resource *resource, str
                 r = sd_bus_message_append(m, "ss", method_word(hc->call), resource->href);
         if (r >= 0)
                 r = append_request(m, hc->call, timeout_ms);
-        if (r >= 0)
-                r = sd_bus_call_async(hc->bus->bus, &hc->slot, m, on_reply, hc, timeout_ms * 1000);
-        sd_bus_message_unref(m);
-        return r;
+        if (r < 0)
+                return r;
+        hc->message = m;
+        m = NULL;
+        return 0;
 }
 
 static void refuse_call(struct call *call, enum fault fault, const char *why) {
@@ -239,9 +287,9 @@ static void handler_request(struct handler *handler, const struct resource *reso
         struct bus_handler *h = OCF_CONTAINER_OF(handler, struct bus_handler, handler);
         struct bus_client *c = h->client;
         struct handler_call *hc;
-        uint64_t now_ms, timeout_ms;
+        uint64_t now_ms;
 
-        if (!c || !c->bus->bus) {
+        if (!c || c->is_gone || !c->bus->bus) {
                 refuse_call(call, FAULT_UNAVAILABLE, NULL);
                 return;
         }
@@ -250,8 +298,6 @@ static void handler_request(struct handler *handler, const struct resource *reso
                             "The application has many requests to answer already: try again shortly");
                 return;
         }
-        now_ms = c->bus->control->now(c->bus->control->context);
-        timeout_ms = call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1;
         hc = ocf_new(struct handler_call);
         if (!hc) {
                 refuse_call(call, FAULT_BUSY, NULL);
@@ -260,92 +306,119 @@ static void handler_request(struct handler *handler, const struct resource *reso
         hc->bus = c->bus;
         hc->client = c;
         hc->call = call;
-        list_link_tail(&c->bus->calls, &hc->link);
-        c->n_calls++;
-        if (send_call(h, resource, hc, timeout_ms) < 0) {
-                struct ocf_response response = OCF_RESPONSE_FAULT(FAULT_FAILED);
-
-                response.diagnostic = "The request cannot be passed on to the application over the bus";
-                finish(hc, &response);
+        now_ms = c->bus->control->now(c->bus->control->context);
+        if (make_message(h, resource, hc, call->deadline_ms > now_ms ? call->deadline_ms - now_ms : 1) < 0) {
+                ocf_free(hc);
+                refuse_call(call, FAULT_FAILED,
+                            "The request cannot be passed on to the application over the bus");
+                return;
         }
+        list_link_tail(&c->bus->calls, &hc->link);
+        list_link_tail(&c->queue, &hc->queue);
+        c->n_calls++;
+        c->bus->n_calls_queued++;
+        c->bus->calls_due_us = 0; /* bus_calls_expire() looks when */
+        dispatch(c->bus);
 }
 
-/* ---- telling the app that a published value was changed ---- */
+/* ---- whose turn it is ---- */
 
-static int send_updated(struct bus_client *c, const struct resource *r, const struct subject *by,
-                        uint64_t n_missed) {
-        char path[BUS_PATH_MAX];
-        sd_bus_message *m = NULL;
-        int e = sd_bus_message_new_signal(c->bus->bus, &m, bus_path(path, BUS_RESOURCES, r->number),
-                                          BUS_NAME ".Resource1", "Updated");
+static size_t calls_sent_to(const struct bus *b, uint32_t uid) {
+        size_t n = 0;
 
-        if (e >= 0)
-                e = sd_bus_message_set_destination(m, c->name);
-        if (e >= 0)
-                e = value_append_map(m, span_of(r->rep, r->n_rep));
-        if (e == 0)
-                e = sd_bus_message_open_container(m, 'a', "{sv}");
-        if (e >= 0)
-                e = sd_bus_message_append(m, "{sv}", "missed", "t", n_missed);
-        if (e >= 0 && by)
-                e = append_subject(m, by);
-        if (e >= 0)
-                e = sd_bus_message_close_container(m);
-        if (e >= 0)
-                e = sd_bus_send(c->bus->bus, m, NULL);
+        LIST_FOR_EACH(i, &b->clients) {
+                const struct bus_client *c = LIST_ENTRY(i, struct bus_client, link);
+
+                if (c->is_known && c->caller.uid == uid)
+                        n += c->n_sent;
+        }
+        return n;
+}
+
+static bool has_turn(const struct bus_client *c) {
+        const struct bus *b = c->bus;
+
+        if (c->is_gone || list_is_empty(&c->queue) || b->n_calls_sent >= CALLS_SENT_MAX)
+                return false;
+        /* More than its share only while others need little of theirs. */
+        if (c->n_sent >= CLIENT_SENT_SHARE && b->n_calls_sent >= CALLS_SENT_MAX / 2)
+                return false;
+        return calls_sent_to(b, c->caller.uid) < UID_SENT_MAX;
+}
+
+static void send_first(struct bus_client *c) {
+        struct handler_call *hc = LIST_ENTRY(list_first(&c->queue), struct handler_call, queue);
+        sd_bus_message *m = hc->message;
+        int r;
+
+        hc->message = NULL;
+        list_unlink(&hc->queue);
+        c->n_sent++;
+        c->bus->n_calls_sent++;
+        c->bus->n_calls_queued--;
+        /* No limit of sd-bus's: what it gave up the bus would still count. */
+        r = sd_bus_call_async(c->bus->bus, &hc->slot, m, on_reply, hc, UINT64_MAX);
         sd_bus_message_unref(m);
-        return e;
+        if (r < 0)
+                finish_with_fault(hc, FAULT_FAILED,
+                                  "The request cannot be passed on to the application over the bus");
 }
 
-static void hold_update(struct bus_client *c, const struct resource *r) {
-        struct update *u;
+static void dispatch(struct bus *b) {
+        bool any = true;
 
-        LIST_FOR_EACH(i, &c->updates) {
-                u = LIST_ENTRY(i, struct update, link);
-                if (u->resource == r->number) {
-                        u->n_missed++;
-                        return;
+        if (b->is_dispatching) /* what is answered in here asks again; the loop below sees it */
+                return;
+        b->is_dispatching = true;
+        while (any && b->n_calls_queued) {
+                any = false;
+                LIST_FOR_EACH(i, &b->clients) {
+                        struct bus_client *c = LIST_ENTRY(i, struct bus_client, link);
+
+                        if (has_turn(c)) {
+                                send_first(c);
+                                any = true;
+                        }
                 }
         }
-        u = ocf_new(struct update);
-        if (!u)
+        b->is_dispatching = false;
+}
+
+/* Its deadline has come: it is answered, and if it was sent its reply is owed. */
+static void expire(struct handler_call *hc) {
+        struct ocf_response response = OCF_RESPONSE_FAULT(FAULT_TIMEOUT);
+        struct call *call = hc->call;
+
+        hc->call = NULL;
+        if (hc->message)
+                call_free(hc);
+        call_answer(call, &response);
+}
+
+void bus_calls_expire(struct bus *b, uint64_t now_us) {
+        uint64_t now_ms, next_ms = OCF_NEVER;
+        bool again;
+
+        if (b->calls_due_us > now_us)
                 return;
-        u->resource = r->number;
-        list_link_tail(&c->updates, &u->link);
-}
+        now_ms = b->control->now(b->control->context);
+        do { /* from the start after each: what is answered may do anything to the list */
+                again = false;
+                next_ms = OCF_NEVER;
+                LIST_FOR_EACH(i, &b->calls) {
+                        struct handler_call *hc = LIST_ENTRY(i, struct handler_call, link);
 
-static void handler_updated(struct handler *handler, const struct resource *resource,
-                            const struct ocf_request *cause) {
-        struct bus_handler *h = OCF_CONTAINER_OF(handler, struct bus_handler, handler);
-        struct bus_client *c = h->client;
-
-        if (!c || !c->bus->bus)
-                return;
-        if (list_is_empty(&c->updates) && bus_client_may_signal(c))
-                (void)send_updated(c, resource, &cause->subject, 0);
-        else
-                hold_update(c, resource);
-}
-
-static void update_free(struct update *u) {
-        list_unlink(&u->link);
-        ocf_free(u);
-}
-
-void bus_updates_flush(struct bus_client *c) {
-        while (!list_is_empty(&c->updates) && bus_client_may_signal(c)) {
-                struct update *u = LIST_ENTRY(list_first(&c->updates), struct update, link);
-                struct resource *r = model_resource_by_number(c->bus->control->model, u->resource);
-
-                if (r && r->mode == RESOURCE_PUBLISHED)
-                        (void)send_updated(c, r, NULL, u->n_missed);
-                update_free(u);
-        }
-}
-
-void bus_updates_drop(struct bus_client *c) {
-        while (!list_is_empty(&c->updates))
-                update_free(LIST_ENTRY(list_first(&c->updates), struct update, link));
+                        if (!hc->call)
+                                continue;
+                        if (hc->call->deadline_ms <= now_ms) {
+                                expire(hc);
+                                again = true;
+                                break;
+                        }
+                        next_ms = ocf_min_u64(next_ms, hc->call->deadline_ms);
+                }
+        } while (again);
+        b->calls_due_us = next_ms == OCF_NEVER ? OCF_NEVER : now_us + (next_ms - now_ms) * 1000;
 }
 
 /* ---- made and lost ---- */
@@ -356,6 +429,14 @@ static void handler_release_(struct handler *handler) {
         list_unlink(&h->link);
         ocf_free(h->object);
         ocf_free(h);
+}
+
+static void handler_updated(struct handler *handler, const struct resource *resource,
+                            const struct ocf_request *cause) {
+        struct bus_handler *h = OCF_CONTAINER_OF(handler, struct bus_handler, handler);
+
+        if (h->client && h->client->bus->bus)
+                bus_updates_tell(h->client, resource, cause);
 }
 
 static const struct handler_vtable handled = {
@@ -402,17 +483,13 @@ void bus_handlers_unused(struct bus_client *client) {
         }
 }
 
-void bus_handlers_lost(struct bus *b, struct bus_client *client) {
+void bus_handlers_lost(struct bus_client *client) {
+        struct bus *b = client->bus;
         struct ocf_response response = OCF_RESPONSE_FAULT(FAULT_UNAVAILABLE);
 
         response.max_age_s = 1;
-        LIST_FOR_EACH_SAFE(i, &b->calls) {
-                struct handler_call *hc = LIST_ENTRY(i, struct handler_call, link);
-
-                if (hc->client == client)
-                        finish(hc, &response);
-        }
-        LIST_FOR_EACH_SAFE(i, &client->handlers) {
+        client->is_gone = true;
+        LIST_FOR_EACH_SAFE(i, &client->handlers) { /* first, so that no new call comes of the answers */
                 struct bus_handler *h = LIST_ENTRY(i, struct bus_handler, link);
 
                 list_unlink(i);
@@ -420,4 +497,13 @@ void bus_handlers_lost(struct bus *b, struct bus_client *client) {
                 if (!h->handler.n_references)
                         handler_release_(&h->handler);
         }
+        while (client->n_calls)
+                LIST_FOR_EACH(i, &b->calls) {
+                        struct handler_call *hc = LIST_ENTRY(i, struct handler_call, link);
+
+                        if (hc->client == client) {
+                                finish(hc, &response);
+                                break;
+                        }
+                }
 }

@@ -6,7 +6,8 @@
  *     bus_manager.c      Manager1        bus_device.c       Device1
  *     bus_application.c  Application1    bus_resource.c     Resource1
  *     bus_register.c     what a registration says
- *     bus_handler.c      calls to Handler1, and Updated
+ *     bus_handler.c      calls to Handler1
+ *     bus_update.c       Updated, to those who published
  *     bus_request.c      requests of local apps
  *     bus_subscriber.c   local observers
  *     bus_fault.c        faults as D-Bus errors
@@ -31,9 +32,17 @@
 #define CLIENT_WAITING_MAX     64   /* messages that wait for the credentials of their sender */
 #define CLIENT_REQUESTS_MAX    256  /* requests of one connection under way */
 #define CLIENT_SUBSCRIBERS_MAX 1024 /* observations of one connection */
-#define CLIENT_CALLS_MAX       256  /* calls to one app's handlers under way */
+#define CLIENT_CALLS_MAX       256  /* calls to one app's handlers, waiting for their turn or an answer */
 #define CLIENT_WINDOW          16   /* signals to one connection without proof that it reads */
 #define UID_REQUESTS_MAX       1024 /* requests of one user under way */
+#define UID_BYTES_MAX          (32u * 1024 * 1024) /* of the values in them */
+
+/* Replies that we wait for at once; together below the 128 of dbus-daemon's max_replies_per_connection. */
+#define CALLS_SENT_MAX    96 /* from handlers */
+#define UID_SENT_MAX      64 /* from those of one user */
+#define CLIENT_SENT_SHARE 16 /* from those of one app, when others want theirs */
+#define PINGS_MAX         24 /* from those who have yet to prove that they read */
+#define UID_PINGS_MAX     8
 
 struct bus {
         const struct bus_control *control;
@@ -46,8 +55,12 @@ struct bus {
         bool name_is_ours, broken; /* broken: the connection is to be dropped */
         struct list clients;
         struct list requests; /* of local apps, under way */
-        struct list calls;    /* to handlers, under way */
-        uint8_t *scratch;     /* BUS_VALUE_MAX bytes for values that are read */
+        struct list calls;    /* to handlers: waiting for their turn, sent, or owed */
+        size_t n_calls_sent, n_calls_queued;
+        uint64_t calls_due_us; /* CLOCK_MONOTONIC; when to look at their deadlines; 0: at once */
+        bool is_dispatching;
+        const struct bus_client *asking; /* whose request is on its way in */
+        uint8_t *scratch;                /* BUS_VALUE_MAX bytes for values that are read */
 };
 
 /* A connection on the bus that has called us. Kept until it leaves. */
@@ -58,10 +71,14 @@ struct bus_client {
         struct bus_caller caller;
         bool is_known;       /* the bus has said who it is */
         struct list waiting; /* its messages, until then */
-        size_t n_waiting, n_requests, n_calls, n_subscribers;
+        bool is_gone;        /* it is being forgotten: nothing is sent to it any more */
+        size_t n_waiting, n_requests, n_calls, n_sent, n_subscribers;
+        size_t n_bytes; /* of values in its requests */
         struct list subscribers, handlers, updates;
+        struct list queue; /* calls to its handlers that wait for their turn */
         sd_bus_slot *match, *credentials, *ping;
         unsigned n_unproven; /* signals since it last answered a ping */
+        bool wants_ping;     /* but others have to answer theirs first */
 };
 
 typedef int (*bus_method)(struct bus *b, struct bus_client *client, sd_bus_message *m);
@@ -71,7 +88,8 @@ int bus_client_method(struct bus *b, sd_bus_message *m,
                       bus_method method);         /* calls it as soon as the caller is known */
 void bus_clients_drop(struct bus *b);             /* the bus is lost */
 bool bus_client_may_signal(struct bus_client *c); /* and counts one */
-size_t bus_requests_of(const struct bus *b, uint32_t uid);
+bool bus_client_may_request(const struct bus_client *c,
+                            size_t n_bytes); /* or its user has enough under way */
 
 /* bus_fault.c; all return 0, or a negative errno of sd-bus */
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text);
@@ -99,9 +117,13 @@ int bus_register(struct bus *b, struct bus_client *client, sd_bus_message *m);
 /* bus_handler.c: a handler behind the bus; object NULL: values are published, it is only told of updates. */
 int bus_handler_obtain(struct bus_client *client, const char *object, struct handler **ret);
 void bus_handlers_unused(struct bus_client *client); /* frees those that the model did not take */
-void bus_handlers_lost(struct bus *b,
-                       struct bus_client *client); /* NULL: of all; those under way are answered */
-void bus_updates_flush(struct bus_client *c);      /* the window is open again */
+void bus_handlers_lost(struct bus_client *client);   /* it left; calls under way are answered */
+void bus_calls_expire(struct bus *b, uint64_t now_us);
+int bus_append_subject(sd_bus_message *m, const struct subject *s);
+
+/* bus_update.c */
+void bus_updates_tell(struct bus_client *c, const struct resource *resource, const struct ocf_request *cause);
+void bus_updates_flush(struct bus_client *c); /* the window is open again */
 void bus_updates_drop(struct bus_client *c);
 
 /* bus_request.c */

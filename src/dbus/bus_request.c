@@ -13,6 +13,7 @@
 
 #define TIMEOUT_DEFAULT_MS 5000u
 #define TIMEOUT_MAX_MS     60000u
+#define OPTIONS_MAX        3
 
 struct bus_request {
         struct call call;
@@ -26,8 +27,10 @@ struct bus_request {
 };
 
 static void request_free(struct bus_request *q) {
-        if (q->client)
+        if (q->client) {
                 q->client->n_requests--;
+                q->client->n_bytes -= q->call.request.payload.n;
+        }
         list_unlink(&q->link);
         ocf_free(q->path);
         ocf_free(q->query);
@@ -47,6 +50,7 @@ static void on_done(struct call *call, const struct ocf_response *response) {
 int bus_request_start(struct bus *b, struct bus_client *client, const struct resource *r, uint8_t method,
                       const char *query, struct span payload, uint64_t timeout_ms, bus_request_done done,
                       void *context) {
+        const struct bus_client *before = b->asking;
         struct bus_request *q = ocf_new(struct bus_request);
 
         if (!q)
@@ -65,6 +69,7 @@ int bus_request_start(struct bus *b, struct bus_client *client, const struct res
                 return -ENOMEM;
         }
         list_init(&q->call.link);
+        client->n_bytes += payload.n;
         q->call.request = (struct ocf_request){
                 .method = method,
                 .device = r->device->index,
@@ -76,7 +81,9 @@ int bus_request_start(struct bus *b, struct bus_client *client, const struct res
         };
         q->call.deadline_ms = b->control->now(b->control->context) + timeout_ms;
         q->call.done = on_done;
+        b->asking = client;
         b->control->request(b->control->context, &client->caller, &q->call); /* q may be gone now */
+        b->asking = before;
         return 0;
 }
 
@@ -90,6 +97,10 @@ void bus_requests_orphan(struct bus *b, struct bus_client *client) {
 }
 
 /* ---- what a message says ---- */
+
+static int invalid(sd_bus_message *m, const char *text) {
+        return bus_reply_invalid(m, "%s", text) < 0 ? -EIO : 1;
+}
 
 static int read_option(sd_bus_message *m, const char **interface, const char **query, uint32_t *timeout_ms) {
         const char *key;
@@ -127,9 +138,11 @@ int bus_request_read_options(sd_bus_message *m, const char *interface, char **re
         const char *query = "";
         uint32_t timeout_ms = TIMEOUT_DEFAULT_MS;
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
-        size_t n;
+        size_t n, n_options = 0;
 
         while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                if (n_options++ == OPTIONS_MAX)
+                        return invalid(m, "There are more options than there can be: each one once");
                 r = read_option(m, &interface, &query, &timeout_ms);
                 if (r)
                         return r;
@@ -138,7 +151,7 @@ int bus_request_read_options(sd_bus_message *m, const char *interface, char **re
         if (r < 0)
                 return r;
         if (interface && strchr(interface, '&'))
-                return bus_reply_invalid(m, "An interface has no \"&\" in it") < 0 ? -EIO : 1;
+                return invalid(m, "An interface has no \"&\" in it");
         n = strlen(query) + (interface ? strlen(interface) : 0) + 8;
         if (n > COAP_QUERY_MAX)
                 return bus_reply_invalid(m, "Interface and query are longer than %d bytes together",
@@ -240,8 +253,7 @@ int bus_request_from_message(struct bus *b, struct bus_client *client, sd_bus_me
                 resource = model_resource_by_number(b->control->model, number);
         if (!resource)
                 return bus_reply_fault(m, FAULT_NOT_FOUND, NULL);
-        if (client->n_requests >= CLIENT_REQUESTS_MAX ||
-            bus_requests_of(b, client->caller.uid) >= UID_REQUESTS_MAX)
+        if (!bus_client_may_request(client, payload.n))
                 return bus_reply_fault(m, FAULT_LIMITS_EXCEEDED,
                                        "Too many requests of yours are under way: wait for answers");
         reply = ocf_new(struct reply);

@@ -31,6 +31,10 @@ static void subscriber_free(struct bus_subscriber *s) {
 
 /* One whose value is being retrieved is freed when that is done. */
 static void subscriber_drop(struct bus_subscriber *s) {
+        if (s->first) { /* a later Observe or StopObserve came in between; one that left does not hear it */
+                (void)bus_reply_fault(s->first, FAULT_FAILED, "You have ended this observation yourself");
+                s->first = sd_bus_message_unref(s->first);
+        }
         if (!s->retrieving) {
                 subscriber_free(s);
                 return;
@@ -123,7 +127,9 @@ static void on_retrieved(void *context, const struct ocf_response *response) {
                         subscriber_free(s);
                         return;
                 }
-        } else if (!response->fault) {
+        } else if (response->fault) {
+                s->n_missed++;
+        } else {
                 send_notified(s, response);
         }
         if (s->ended) {
@@ -216,6 +222,11 @@ int bus_subscribe(struct bus *b, struct bus_client *client, sd_bus_message *m) {
                                                               "You observe too many resources already")
                                             : bus_reply_fault(m, FAULT_METHOD_NOT_ALLOWED,
                                                               "The resource cannot be observed");
+        }
+        if (!bus_client_may_request(client, 0)) {
+                ocf_free(query);
+                return bus_reply_fault(m, FAULT_LIMITS_EXCEEDED,
+                                       "Too many requests of yours are under way: wait for answers");
         }
         s = subscriber_find(client, resource->number);
         if (s)
