@@ -6,7 +6,7 @@ command -v systemd-analyze >/dev/null || { echo "SKIP: systemd-analyze is not in
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 # verify wants the program to exist where the unit says it is
-sed "s|^ExecStart=.*|ExecStart=$2|" "$1" > "$work/ocfd.service"
+sed "s|^ExecStart=.*|ExecStart=$(realpath "$2")|" "$1" > "$work/ocfd.service"
 
 said=$(systemd-analyze verify --man=no --recursive-errors=no "$work/ocfd.service" 2>&1)
 if [ -n "$said" ]; then
