@@ -331,6 +331,33 @@ def ocfctl_does_what_it_says(w):
     monitor.says(r'"event": ?"removed".*"/door"')
 
 
+@test()
+def examples_in_c_and_shell(w):
+    examples = w.build / "examples"
+    # in any order: who comes first waits for the others
+    reader = w.spawn("reader", examples / "reader", "/lamp", w.address)
+    w.start()
+    w.lamp()
+    reader.says("value=false")
+    thermometer = w.spawn("thermometer", examples / "thermometer", w.address)
+    peer = w.peer()
+    celsius = eventually(lambda: (lambda m: m.code == "2.05" and m.value())(peer.get("/thermometer")), "the thermometer is there")
+    assert isinstance(celsius["temperature"], float) and 20 <= celsius["temperature"] <= 23, celsius
+    first = peer.observe("/thermometer")
+    assert peer.receive(token=first.token).value()["temperature"] != first.value()["temperature"], "it measures once a second"
+    peer.post("/lamp", {"value": True, "brightness": 7})
+    reader.says("value=true.*brightness=7")
+    w.ocfd.kill()
+    w.start_ocfd()
+    eventually(lambda: w.peer().get("/thermometer").code == "2.05", "the thermometer is back", 15)
+    w.peer().post("/lamp", {"brightness": 8})
+    reader.says("brightness=8")
+    if shutil.which("busctl"):
+        out = shell(["sh", SOURCE / "examples/busctl.sh", w.address])
+        assert "/org/ocfd/device/0" in out and '"di"' in out, out
+        eventually(lambda: w.peer().get("/door").code == "5.03", "what busctl registered lingers")
+
+
 def example_app(w, argv):
     """The same app in another language: registers /sample, answers, publishes, and comes back by itself."""
     w.start()
