@@ -121,8 +121,9 @@ static int read_credentials(sd_bus_message *m, struct bus_client *c) {
 static void client_is_known(struct bus_client *c) {
         struct bus *b = c->bus;
 
-        if (c->caller.pid)
-                (void)sd_pid_get_unit((pid_t)c->caller.pid, &c->unit); /* reads /proc; none is fine */
+        /* Reads /proc. That it has no unit is known; any other trouble leaves it unknown (control.h). */
+        if (c->caller.pid && sd_pid_get_unit((pid_t)c->caller.pid, &c->unit) == -ENODATA)
+                c->unit = ocf_duplicate_string("");
         c->caller.name = c->name;
         c->caller.unit = c->unit;
         c->is_known = true;

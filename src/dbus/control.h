@@ -16,7 +16,7 @@ struct bus_caller {
         const char *name; /* unique bus name */
         uint32_t uid;
         uint32_t pid;     /* 0: unknown */
-        const char *unit; /* systemd unit; NULL: unknown or none */
+        const char *unit; /* systemd unit; "": none; NULL: unknown */
 };
 
 struct bus_interface_status {
