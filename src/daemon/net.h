@@ -18,6 +18,7 @@
 
 struct net;
 
+/* Looked at as long as the net lives, not copied. */
 struct net_config {
         const char *const *interfaces; /* globs (fnmatch) of Interfaces=; none: all usable ones */
         size_t n_interfaces;
