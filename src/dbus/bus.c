@@ -87,8 +87,10 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int add_objects(struct bus *b) {
-        int r = bus_manager_add(b);
+        int r = bus_clients_watch(b);
 
+        if (r >= 0)
+                r = bus_manager_add(b);
         if (r >= 0)
                 r = bus_device_add(b);
         if (r >= 0)

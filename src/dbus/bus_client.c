@@ -27,8 +27,6 @@ static void waiting_free(struct bus_client *c, struct waiting *w) {
         ocf_free(w);
 }
 
-static void ping_next(struct bus *b);
-
 static void client_free(struct bus_client *c) {
         struct bus *b = c->bus;
 
@@ -46,7 +44,7 @@ static void client_free(struct bus_client *c) {
         ocf_free(c->name);
         ocf_free(c->unit);
         ocf_free(c);
-        ping_next(b);
+        bus_ping_next(b);
 }
 
 static struct bus_client *client_find(const struct bus *b, const char *name) {
@@ -247,68 +245,21 @@ void bus_clients_drop(struct bus *b) {
                 client_free(LIST_ENTRY(list_first(&b->clients), struct bus_client, link));
 }
 
-/* ---- signals to one connection: only as fast as it reads ---- */
-
-static bool may_ping(const struct bus_client *c) {
-        size_t n = 0, n_of_user = 0;
-
-        LIST_FOR_EACH(i, &c->bus->clients) {
-                const struct bus_client *other = LIST_ENTRY(i, struct bus_client, link);
-
-                if (!other->ping)
-                        continue;
-                n++;
-                n_of_user += other->caller.uid == c->caller.uid;
-        }
-        return n < PINGS_MAX && n_of_user < UID_PINGS_MAX;
-}
-
-static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error);
-
-/* Without a time limit: one that is given up here still counts for the bus. */
-static void ping(struct bus_client *c) {
-        OCF_CLEANUP(sd_bus_message_unrefp) sd_bus_message *m = NULL;
-
-        c->wants_ping = true;
-        if (c->ping || c->is_gone || !may_ping(c))
-                return;
-        if (sd_bus_message_new_method_call(c->bus->bus, &m, c->name, "/", "org.freedesktop.DBus.Peer",
-                                           "Ping") >= 0 &&
-            sd_bus_call_async(c->bus->bus, &c->ping, m, on_pong, c, UINT64_MAX) >= 0)
-                c->wants_ping = false;
-}
-
-static void ping_next(struct bus *b) {
-        LIST_FOR_EACH(i, &b->clients) {
-                struct bus_client *c = LIST_ENTRY(i, struct bus_client, link);
-
-                if (c->wants_ping)
-                        ping(c);
-        }
-}
-
-static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        struct bus_client *c = userdata;
+/* Every call passes here, also those that sd-bus answers itself: what one does not read is counted for it. */
+static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct bus *b = userdata;
         const char *sender = sd_bus_message_get_sender(m);
+        struct bus_client *c;
+        uint8_t type;
 
-        c->ping = sd_bus_slot_unref(c->ping);
-        ping_next(c->bus);
-        /* Its own error says the same, it has read that far; the bus's says nothing of it. */
-        if (!sender || strcmp(sender, c->name) != 0)
+        if (sd_bus_message_get_type(m, &type) < 0 || type != SD_BUS_MESSAGE_METHOD_CALL || !sender)
                 return 0;
-        c->n_unproven = 0;
-        bus_updates_flush(c);
-        bus_subscribers_flush(c);
-        return 0;
+        c = client_find(b, sender);
+        if (!c && client_new(b, sender, &c) < 0)
+                return 0;
+        return bus_client_takes(c, m);
 }
 
-bool bus_client_may_signal(struct bus_client *c) {
-        if (c->is_gone)
-                return false;
-        if (c->n_unproven < CLIENT_WINDOW) {
-                c->n_unproven++;
-                return true;
-        }
-        ping(c);
-        return false;
+int bus_clients_watch(struct bus *b) {
+        return sd_bus_add_filter(b->bus, NULL, on_message, b);
 }

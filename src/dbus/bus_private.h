@@ -3,6 +3,7 @@
  *
  *     bus.c              the connection: made, kept, lost, made again
  *     bus_client.c       who is on the other side: credentials, and when they go
+ *     bus_reader.c       whether they read what they are sent
  *     bus_manager.c      Manager1        bus_device.c       Device1
  *     bus_application.c  Application1    bus_resource.c     Resource1
  *     bus_register.c     what a registration says
@@ -79,17 +80,25 @@ struct bus_client {
         sd_bus_slot *match, *credentials, *ping;
         unsigned n_unproven; /* signals since it last answered a ping */
         bool wants_ping;     /* but others have to answer theirs first */
+        size_t n_unread;     /* bytes that it may not have read yet, at most */
+        size_t n_unread_at_ping, n_refused_unread;
 };
 
 typedef int (*bus_method)(struct bus *b, struct bus_client *client, sd_bus_message *m);
 
 /* bus_client.c */
 int bus_client_method(struct bus *b, sd_bus_message *m,
-                      bus_method method);         /* calls it as soon as the caller is known */
-void bus_clients_drop(struct bus *b);             /* the bus is lost */
-bool bus_client_may_signal(struct bus_client *c); /* and counts one */
+                      bus_method method); /* calls it as soon as the caller is known */
+void bus_clients_drop(struct bus *b);     /* the bus is lost */
+int bus_clients_watch(struct bus *b);     /* of this connection to the bus */
 bool bus_client_may_request(const struct bus_client *c,
                             size_t n_bytes); /* or its user has enough under way */
+
+/* bus_reader.c */
+bool bus_client_may_signal(struct bus_client *c);               /* and counts one */
+void bus_client_was_sent(struct bus_client *c, size_t n_value); /* bytes of a value in normal form */
+int bus_client_takes(struct bus_client *c, sd_bus_message *m);  /* 0: go on; 1: it is refused */
+void bus_ping_next(struct bus *b);                              /* somebody has answered, or left */
 
 /* bus_fault.c; all return 0, or a negative errno of sd-bus */
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text);

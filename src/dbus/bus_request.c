@@ -43,6 +43,8 @@ static void on_done(struct call *call, const struct ocf_response *response) {
         bus_request_done done = q->done;
         void *context = q->context;
 
+        if (q->client)
+                bus_client_was_sent(q->client, response->rep.n + response->raw.n);
         request_free(q);
         done(context, response);
 }
