@@ -122,7 +122,7 @@ static int on_check(void *good, int n, char **values, char **names) {
 }
 
 static int check(struct store *s, bool is_new) {
-        int64_t id, version;
+        int64_t id = 0, version = 0;
         bool good = false;
         int r = read_number(s, "PRAGMA application_id", &id);
 
