@@ -170,11 +170,13 @@ static bool send_some(struct net *n) {
         size_t n_messages = 0;
         int r;
 
-        if (!p || p->wants_write) {
-                if (!p)
-                        drop_out(n, 1);
-                return !p;
+        if (!p) {
+                n->counts.n_send_errors++;
+                drop_out(n, 1);
+                return true;
         }
+        if (p->wants_write)
+                return false;
         while (n_messages < n->n_out && port_for(n, &n->out[n_messages].to) == p) {
                 struct pending_message *m = &n->out[n_messages];
                 socklen_t n_to = net_socket_address(&to[n_messages], m->to.remote_ip, m->to.remote_port,
