@@ -75,12 +75,16 @@ static struct rule *rule_of_file(struct reading *r, const char *file) {
         return rule;
 }
 
-static const char *set_user(struct reading *r, struct rule *rule, const char *value) {
-        char *end;
-        unsigned long uid = strtoul(value, &end, 10);
-        const struct passwd *pw = NULL;
+static const char no_memory[] = "There is no memory for this";
 
-        if (end == value || *end) {
+static const char *set_user(struct reading *r, struct rule *rule, const char *value) {
+        bool is_number = value[0] && !value[strspn(value, "0123456789")];
+        unsigned long uid = is_number ? strtoul(value, NULL, 10) : 0;
+        const struct passwd *pw;
+
+        if (uid >= UINT32_MAX) /* the last one means nobody */
+                return "User= is a name, or a number below 4294967295";
+        if (!is_number) {
                 pw = getpwnam(value);
                 if (!pw) {
                         snprintf(r->problem, sizeof(r->problem),
@@ -94,12 +98,37 @@ static const char *set_user(struct reading *r, struct rule *rule, const char *va
         return NULL;
 }
 
-static const char *set_globs(struct globs *g, const char *value) {
-        ini_words_free(g->words, g->n);
-        g->words = NULL;
-        g->n = 0;
+/* One that is not whole would be about nobody, and let everything pass. */
+static const char *set_unit(struct rule *rule, const char *value) {
+        const char *suffix = strrchr(value, '.');
+        char *copy;
+
+        if (!suffix || suffix == value || strpbrk(value, "/* \t"))
+                return "Unit= is the whole name of one unit, such as lamp.service";
+        copy = ocf_duplicate_string(value);
+        if (!copy)
+                return no_memory;
+        ocf_free(rule->unit);
+        rule->unit = copy;
+        return NULL;
+}
+
+/* Lines are short, and hrefs are not: these may be given again, and add up. */
+static const char *add_globs(struct globs *g, const char *value) {
+        char **words;
+        size_t n;
+
         g->given = true;
-        return ini_words(value, &g->words, &g->n) < 0 ? "there is no memory for this" : NULL;
+        if (ini_words(value, &words, &n) < 0)
+                return no_memory;
+        if (n && !ocf_grow((void **)&g->words, g->n, g->n + n, sizeof(*words))) {
+                ini_words_free(words, n);
+                return no_memory;
+        }
+        for (size_t i = 0; i < n; i++)
+                g->words[g->n++] = words[i];
+        ocf_free(words);
+        return NULL;
 }
 
 static const char *on_entry(void *context, const struct ini_entry *e) {
@@ -107,23 +136,24 @@ static const char *on_entry(void *context, const struct ini_entry *e) {
         struct rule *rule;
 
         if (strcmp(e->section, "App") != 0)
-                return "There is only the section [App] here: one file for each application";
+                return e->key && e->section[0]
+                               ? NULL /* told when it began */
+                               : "There is only the section [App] here: one file for each application";
         rule = rule_of_file(r, e->file);
         if (!rule)
-                return "there is no memory for this";
+                return no_memory;
+        if (!e->key)
+                return NULL;
         if (strcmp(e->key, "User") == 0)
                 return set_user(r, rule, e->value);
-        if (strcmp(e->key, "Unit") == 0) {
-                ocf_free(rule->unit);
-                rule->unit = ocf_duplicate_string(e->value);
-                return rule->unit ? NULL : "there is no memory for this";
-        }
+        if (strcmp(e->key, "Unit") == 0)
+                return set_unit(rule, e->value);
         if (strcmp(e->key, "Register") == 0)
-                return set_globs(&rule->registers, e->value);
+                return add_globs(&rule->registers, e->value);
         if (strcmp(e->key, "Types") == 0)
-                return set_globs(&rule->types, e->value);
+                return add_globs(&rule->types, e->value);
         if (strcmp(e->key, "Use") == 0)
-                return set_globs(&rule->uses, e->value);
+                return add_globs(&rule->uses, e->value);
         if (strcmp(e->key, "Insecure") == 0)
                 return ini_bool(e->value, &rule->insecure) ? NULL : "Insecure= is yes or no";
         snprintf(r->problem, sizeof(r->problem),
@@ -161,10 +191,11 @@ int apps_load(struct apps_rules **ret, const char *directory,
 
 /* ---- deciding ---- */
 
+/* Whose unit cannot be seen may be the one that a rule means: it does not pass as somebody without rules. */
 static bool is_about(const struct rule *r, const struct bus_caller *caller) {
         if (r->has_uid && r->uid != caller->uid)
                 return false;
-        return !r->unit || (caller->unit && strcmp(r->unit, caller->unit) == 0);
+        return !r->unit || !caller->unit || strcmp(r->unit, caller->unit) == 0;
 }
 
 /* A star matches a slash as well: /lamp/?* is everything below /lamp. */
@@ -175,55 +206,68 @@ static bool matches(const struct globs *g, const char *text) {
         return false;
 }
 
-static bool lets_register(const struct rule *r, const struct resource_spec *spec) {
-        if (!matches(&r->registers, spec->href) || (spec->insecure && !r->insecure))
-                return false;
-        for (size_t i = 0; r->types.given && i < spec->n_types; i++)
-                if (!matches(&r->types, spec->types[i]))
-                        return false;
-        return true;
+/* What stands in the way, as the end of a sentence; NULL: nothing. */
+static const char *unit_lacks(const struct rule *r, const struct bus_caller *caller) {
+        return r->unit && !caller->unit ? "its systemd unit cannot be seen, and Unit= asks for it" : NULL;
 }
 
-static void refuse(struct model_refusal *refusal, const char *what, const char *href, const struct rule *r) {
+static const char *registration_lacks(const struct rule *r, const struct resource_spec *spec) {
+        if (!matches(&r->registers, spec->href))
+                return "Register= does not name it";
+        for (size_t i = 0; r->types.given && i < spec->n_types; i++)
+                if (!matches(&r->types, spec->types[i]))
+                        return "Types= does not name each of its types";
+        return spec->insecure && !r->insecure ? "Insecure=no" : NULL;
+}
+
+static void refuse(struct model_refusal *refusal, const char *what, const char *href, const struct rule *r,
+                   const char *lacks) {
         refusal->fault = FAULT_NOT_ALLOWED;
         snprintf(refusal->text, sizeof(refusal->text),
-                 "The administrator's rules do not let this application %s %.60s: see %.90s", what, href,
-                 r->file);
+                 "The administrator's rules do not let this application %s %.60s: %s (%.80s)", what, href,
+                 lacks, r->file);
 }
 
 bool apps_may_register(const struct apps_rules *a, const struct bus_caller *caller,
                        const struct resource_spec *spec, struct model_refusal *refusal) {
         const struct rule *last = NULL;
+        const char *lacks = NULL;
 
         LIST_FOR_EACH(i, &a->rules) {
                 const struct rule *r = LIST_ENTRY(i, struct rule, link);
 
                 if (!is_about(r, caller))
                         continue;
-                if (lets_register(r, spec))
-                        return true;
                 last = r;
+                lacks = unit_lacks(r, caller);
+                if (!lacks)
+                        lacks = registration_lacks(r, spec);
+                if (!lacks)
+                        return true;
         }
         if (last)
-                refuse(refusal, spec->insecure && !last->insecure ? "register as insecure" : "register",
-                       spec->href, last);
+                refuse(refusal, "register", spec->href, last, lacks);
         return !last;
 }
 
 bool apps_may_use(const struct apps_rules *a, const struct bus_caller *caller, const char *href,
                   struct model_refusal *refusal) {
         const struct rule *last = NULL;
+        const char *lacks = NULL;
 
         LIST_FOR_EACH(i, &a->rules) {
                 const struct rule *r = LIST_ENTRY(i, struct rule, link);
 
                 if (!is_about(r, caller))
                         continue;
-                if (!r->uses.given || matches(&r->uses, href))
-                        return true;
                 last = r;
+                lacks = unit_lacks(r, caller);
+                if (!lacks && r->uses.given && !matches(&r->uses, href))
+                        lacks = "Use= does not name it";
+                if (!lacks)
+                        return true;
         }
         if (last)
-                refuse(refusal, "use", href, last);
+                refuse(refusal, "use", href, last, lacks);
         return !last;
 }

@@ -9,6 +9,9 @@
  *     Use=/thermometer              globs of local hrefs of others that it may use; default: any
  *     Insecure=no                   may it register resources as insecure? default yes
  *
+ * Register=, Types= and Use= may stand there several times and add up; where the unit of a caller cannot be
+ * seen, a rule with Unit= refuses.
+ *
  * The bus lets root and the group ocf in. A caller that no rule names may do
  * all of that; one that a rule names may do what its rules say, and no more.
  */

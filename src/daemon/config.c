@@ -9,8 +9,10 @@
 #include <string.h>
 #include <syslog.h>
 
-/* Each setter returns NULL, or what would be right as the end of a sentence. */
+/* Each setter returns NULL, no_memory, or what would be right as the end of a sentence. */
 typedef const char *(*setter)(void *field, const char *value);
+
+static const char no_memory[] = "";
 
 struct reading {
         struct config *config;
@@ -19,10 +21,12 @@ struct reading {
 };
 
 static const char *set_text(void *field, const char *value) {
-        char **text = field;
+        char **text = field, *copy = ocf_duplicate_string(value);
 
+        if (!copy)
+                return no_memory;
         ocf_free(*text);
-        *text = ocf_duplicate_string(value);
+        *text = copy;
         return NULL;
 }
 
@@ -59,11 +63,12 @@ struct words {
 };
 
 static const char *set_words(void *field, const char *value) {
-        struct words *w = field;
+        struct words *w = field, new = { 0 };
 
+        if (ini_words(value, &new.words, &new.n) < 0)
+                return no_memory;
         ini_words_free(w->words, w->n);
-        *w = (struct words){ 0 };
-        (void)ini_words(value, &w->words, &w->n);
+        *w = new;
         return NULL;
 }
 
@@ -85,8 +90,21 @@ static const char *set_flag(void *field, const char *value) {
         return ini_bool(value, field) ? NULL : "yes or no";
 }
 
+/* These go to the bus as well, which takes no noncharacters. */
+static bool is_text(const char *value, size_t n_max) {
+        size_t n = strlen(value);
+
+        return n && n <= n_max && utf8_is_valid(span_of(value, n), UTF8_BUS);
+}
+
 static const char *set_name(void *field, const char *value) {
-        return value[0] && strlen(value) <= 64 ? set_text(field, value) : "1 to 64 bytes of text";
+        return is_text(value, 64) ? set_text(field, value) : "1 to 64 bytes of text";
+}
+
+static const char *set_url(void *field, const char *value) {
+        return is_text(value, 256) && !strpbrk(value, " \t")
+                       ? set_text(field, value)
+                       : "a URL such as https://www.example.com/support";
 }
 
 static const char *set_device_type(void *field, const char *value) {
@@ -114,7 +132,7 @@ static const struct key {
         { "Platform", "Manufacturer", offsetof(struct config, manufacturer), set_name },
         { "Platform", "Model", offsetof(struct config, model), set_name },
         { "Platform", "SerialNumber", offsetof(struct config, serial), set_name },
-        { "Platform", "SupportUrl", offsetof(struct config, support_url), set_text },
+        { "Platform", "SupportUrl", offsetof(struct config, support_url), set_url },
         { "Security", "AllowInsecure", offsetof(struct config, allow_insecure), set_flag },
 };
 
@@ -132,20 +150,17 @@ _Static_assert(offsetof(struct config, n_interfaces) ==
 
 /* [Device] is the first one, [Device 1] the second. */
 static bool device_section(const char *section, size_t *ret) {
-        char *end;
-        long number;
+        char name[16] = "Device";
 
-        if (strncmp(section, "Device", 6) != 0)
-                return false;
-        if (!section[6]) {
-                *ret = 0;
-                return true;
+        for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
+                if (i)
+                        snprintf(name, sizeof(name), "Device %u", (unsigned)i);
+                if (strcmp(section, name) == 0) {
+                        *ret = i;
+                        return true;
+                }
         }
-        number = strtol(section + 6, &end, 10);
-        if (section[6] != ' ' || end == section + 6 || *end || number < 1 || number >= CONFIG_DEVICES_MAX)
-                return false;
-        *ret = (size_t)number;
-        return true;
+        return false;
 }
 
 static void list_keys(struct reading *r, const struct key *table, size_t n, const char *section) {
@@ -166,7 +181,8 @@ static const char *apply(struct reading *r, const struct key *table, size_t n, c
                 if (strcmp(table[i].section, section) != 0 || strcmp(table[i].name, e->key) != 0)
                         continue;
                 right = table[i].set((char *)base + table[i].offset, e->value);
-                if (!right)
+                r->out_of_memory |= right == no_memory;
+                if (!right || right == no_memory)
                         return NULL;
                 snprintf(r->problem, sizeof(r->problem), "%s=%.100s is wrong: it must be %s", e->key,
                          e->value, right);
@@ -185,27 +201,39 @@ static bool is_section(const char *section) {
         return false;
 }
 
+static const char *begin_section(struct reading *r, const struct ini_entry *e) {
+        size_t device;
+
+        if (device_section(e->section, &device)) {
+                r->config->devices[device].present = true;
+                return NULL;
+        }
+        if (is_section(e->section))
+                return NULL;
+        snprintf(r->problem, sizeof(r->problem),
+                 "[%.60s] is unknown: there are [Daemon], [Network], [Platform], [Device], [Device 1] to "
+                 "[Device 15] and [Security]",
+                 e->section);
+        return r->problem;
+}
+
 static const char *on_entry(void *context, const struct ini_entry *e) {
         struct reading *r = context;
         struct config *c = r->config;
         size_t device;
 
+        if (!e->key)
+                return begin_section(r, e);
         if (device_section(e->section, &device)) {
-                c->devices[device].present = true;
                 if (device == 0 && strcmp(e->key, "Port") == 0)
                         return "The port of the first device is Port= in [Network]";
                 return apply(r, device_keys, ARRAY_SIZE(device_keys), "Device", &c->devices[device], e);
         }
         if (is_section(e->section))
                 return apply(r, keys, ARRAY_SIZE(keys), e->section, c, e);
-        if (!e->section[0])
-                snprintf(r->problem, sizeof(r->problem), "%.60s= stands before any [Section]", e->key);
-        else
-                snprintf(r->problem, sizeof(r->problem),
-                         "[%.60s] is unknown: there are [Daemon], [Network], [Platform], [Device], [Device "
-                         "1] to [Device 15] "
-                         "and [Security]",
-                         e->section);
+        if (e->section[0])
+                return NULL; /* told when the section began */
+        snprintf(r->problem, sizeof(r->problem), "%.60s= stands before any [Section]", e->key);
         return r->problem;
 }
 
@@ -237,8 +265,6 @@ static bool set_defaults(struct config *c, const char *file) {
 
 /* Further devices come without gaps: their index is their identity in the store. */
 static bool count_devices(struct config *c, ini_told told, void *context) {
-        bool good = true;
-
         c->devices[0].present = true;
         for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
                 if (c->devices[i].present && i > c->n_devices) {
@@ -252,7 +278,7 @@ static bool count_devices(struct config *c, ini_told told, void *context) {
                 }
                 c->n_devices += c->devices[i].present;
         }
-        return good;
+        return true;
 }
 
 int config_load(struct config *ret, const char *file, void (*told)(void *context, const char *message),
@@ -271,8 +297,8 @@ int config_load(struct config *ret, const char *file, void (*told)(void *context
                 return result;
         snprintf(directory, sizeof(directory), "%s.d", path);
         e = ini_read_directory(directory, on_entry, told, &r, context);
-        if (e < 0)
-                return e;
+        if (e < 0 || r.out_of_memory)
+                return e < 0 ? e : -ENOMEM;
         if (!count_devices(ret, told, context) || e)
                 result = INI_E_INVALID;
         return result ? CONFIG_E_INVALID : 0;

@@ -31,18 +31,21 @@ static void tell(struct reading *r, int line, const char *what) {
         r->any_mistake = true;
 }
 
-/* inih gives entries without their lines: they come in order, so the next line that begins with the key is
- * it. */
+static bool is_assignment_of(const char *line, const char *key) {
+        size_t n = strlen(key);
+
+        return strncmp(line, key, n) == 0 && strchr("=:", *(line + n + strspn(line + n, " \t")) ?: ' ');
+}
+
+/* inih gives entries without their lines; they come in order, so it is the next line that sets the key. */
 static int line_of(struct reading *r, const char *key) {
         const char *at = r->text;
         int line = 1;
 
         for (; *at; line++) {
                 const char *end = strchrnul(at, '\n');
-                size_t indent = strspn(at, " \t");
 
-                if (line > r->line && strncmp(at + indent, key, strlen(key)) == 0 &&
-                    strchr(" \t=:", at[indent + strlen(key)]))
+                if (line > r->line && is_assignment_of(at, key))
                         return line;
                 at = *end ? end + 1 : end;
         }
@@ -80,9 +83,70 @@ static char *read_whole(const char *file, size_t *ret_n, int *ret_error) {
         return text;
 }
 
-/* What inih would not notice. */
-static bool check_text(struct reading *r, const char *text, size_t n) {
-        const char *at = text;
+static bool is_control(const char *c) {
+        return (uint8_t)*c < 0x20 ? *c != '\t' && !(*c == '\r' && c[1] == '\n') : *c == 0x7f;
+}
+
+/* What inih would not notice in a line; NULL: nothing. */
+static const char *line_flaw(const char *line, size_t n) {
+        const char *end;
+
+        for (size_t i = 0; i < n; i++)
+                if (is_control(line + i))
+                        return "The line has a control character";
+        if (n > LINE_MAX_)
+                return "The line is longer than 180 bytes: shorten it";
+        if (line[0] == '[') {
+                end = memchr(line, ']', n);
+                if (!end)
+                        return "The name of a section ends with ]";
+                end += 1 + strspn(end + 1, " \t\r");
+                if (*end && !strchr("\n;#", *end))
+                        return "Something stands behind the ] of a section: put it on a line of its own";
+        }
+        return NULL;
+}
+
+/* inih says nothing of a section without keys. */
+static void begin_section(struct reading *r, int line, const char *text) {
+        char name[LINE_MAX_ + 1];
+        struct ini_entry e = { .file = r->file, .line = line, .section = name };
+        const char *wrong;
+
+        snprintf(name, sizeof(name), "%.*s", (int)strcspn(text + 1, "]\n"), text + 1);
+        wrong = r->taken(r->context, &e);
+        if (wrong)
+                tell(r, line, wrong);
+}
+
+/*
+ * Takes the indentation away, since an indented line is to inih more of the value before it, and looks at
+ * each line.
+ */
+static bool prepare_lines(struct reading *r, char *text) {
+        char *to = text;
+
+        for (int line = 1; *text; line++) {
+                char *start = text + strspn(text, " \t"), *end = strchrnul(start, '\n');
+                size_t n = (size_t)(end - start);
+                const char *wrong = line_flaw(start, n);
+
+                if (wrong) {
+                        tell(r, line, wrong);
+                        return false;
+                }
+                if (*start == '[')
+                        begin_section(r, line, start);
+                text = *end ? end + 1 : end;
+                memmove(to, start, (size_t)(text - start));
+                to += text - start;
+        }
+        *to = 0;
+        return true;
+}
+
+static bool prepare(struct reading *r, char *text, size_t n) {
+        static const char mark[] = "\xef\xbb\xbf"; /* some editors begin UTF-8 with it */
 
         if (n > FILE_MAX) {
                 tell(r, 1, "The file is larger than 256 KiB: this is no configuration");
@@ -92,18 +156,7 @@ static bool check_text(struct reading *r, const char *text, size_t n) {
                 tell(r, 1, "The file is no text in UTF-8");
                 return false;
         }
-        for (int line = 1; *at; line++) {
-                const char *end = strchrnul(at, '\n');
-
-                if (end - at > LINE_MAX_) {
-                        tell(r, line,
-                             "The line is longer than 180 bytes: name the key again on another line, or "
-                             "shorten it");
-                        return false;
-                }
-                at = *end ? end + 1 : end;
-        }
-        return true;
+        return prepare_lines(r, strncmp(text, mark, 3) == 0 ? memmove(text, text + 3, n - 2) : text);
 }
 
 int ini_read(const char *file, ini_taken taken, ini_told told, void *context, void *told_context) {
@@ -117,7 +170,7 @@ int ini_read(const char *file, ini_taken taken, ini_told told, void *context, vo
         if (!text)
                 return error;
         r.text = text;
-        if (check_text(&r, text, n)) {
+        if (prepare(&r, text, n)) {
                 line = ini_parse_string(text, on_entry, &r);
                 if (line > 0)
                         tell(&r, line, "This is neither [Section] nor Key=Value nor a comment (#)");
@@ -140,7 +193,7 @@ int ini_read_directory(const char *directory, ini_taken taken, ini_told told, vo
         int n = scandir(directory, &entries, is_conf, alphasort), result = 0, r;
 
         if (n < 0)
-                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+                return errno == ENOENT ? 0 : -errno;
         for (int i = 0; i < n; i++) {
                 char file[4096];
 

@@ -1,7 +1,7 @@
 /*
  * INI files: sections, keys and values with their lines, read by inih. What
- * inih would pass over (a line too long, bytes that are no text) is an error
- * here, since half a configuration is worse than none.
+ * inih would pass over (a line too long, bytes that are no text, a section
+ * without keys) is told here, since half a configuration is worse than none.
  */
 #ifndef OCF_DAEMON_INI_FILE_H
 #define OCF_DAEMON_INI_FILE_H
@@ -13,7 +13,8 @@
 struct ini_entry {
         const char *file;
         int line;
-        const char *section, *key, *value;
+        const char *section;
+        const char *key, *value; /* NULL: a section begins; all of these come before all keys */
 };
 
 /*
