@@ -68,7 +68,7 @@ static void test_what_the_wire_sees_of_an_unowned_device(void **state) {
 }
 
 static void expect_text(struct span map, const char *key, const char *expected) {
-        struct span item, text;
+        struct span item, text = SPAN_NULL;
 
         assert_true(rep_map_find(map, key, &item) && rep_as_text(item, &text));
         if (!span_equal_string(text, expected))
