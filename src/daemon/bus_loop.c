@@ -95,7 +95,7 @@ static void timer_set(struct bus_loop *b, uint64_t deadline_us) {
 }
 
 void bus_loop_settle(struct bus_loop *b) {
-        int r = 0, fd;
+        int r = 0;
 
         for (int i = 0; i < TURNS_MAX; i++) {
                 r = bus_process(b->bus, clock_us(CLOCK_MONOTONIC));
@@ -106,9 +106,14 @@ void bus_loop_settle(struct bus_loop *b) {
                 uv_idle_start(&b->idle, on_idle);
         else
                 uv_idle_stop(&b->idle);
-        fd = bus_fd(b->bus);
-        if (r >= 0)
-                r = handle_set(b, fd, fd < 0 ? 0 : poll_events_of(bus_events(b->bus)));
+        if (r < 0)
+                b->failed(b->context, r);
+}
+
+void bus_loop_arm(struct bus_loop *b) {
+        int fd = bus_fd(b->bus);
+        int r = handle_set(b, fd, fd < 0 ? 0 : poll_events_of(bus_events(b->bus)));
+
         if (r < 0) {
                 b->failed(b->context, r);
                 return;

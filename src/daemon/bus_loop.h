@@ -18,7 +18,11 @@ int bus_loop_new(struct bus_loop **ret, uv_loop_t *loop, struct bus *bus,
 struct bus_loop *bus_loop_free(
         struct bus_loop *b); /* before bus_free(); gone after the next turns of the loop */
 
-/* To be called before the loop sleeps, after everything else that may have sent something. */
+/* Does what is due, a bounded number of messages; may change the model. */
 void bus_loop_settle(struct bus_loop *b);
+
+/* To be called before the loop sleeps, after everything that may have sent something: a call that went out
+ * has a deadline, and what did not fit the socket waits for room. */
+void bus_loop_arm(struct bus_loop *b);
 
 #endif

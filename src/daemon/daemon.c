@@ -150,6 +150,7 @@ static void daemon_settle(struct daemon *d) {
         tell(d);
         net_flush(d->net);
         tell_bus_state(d);
+        bus_loop_arm(d->bus_loop);
         deadline_timer_set(d->timer, ocf_min_u64(pipeline_deadline(d->pipeline), model_deadline(d->model)));
 }
 
