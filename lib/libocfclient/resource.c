@@ -140,6 +140,7 @@ int ocf_resource_register(struct ocf_resource *r) {
         r->phase = RESOURCE_WANTED;
         ocf_value_free(r->unsent); /* it is in the value that is registered */
         r->unsent = NULL;
+        client_set_state(r->client);
         client_wake(r->client);
         return 0;
 }

@@ -7,9 +7,14 @@
 #include <string.h>
 
 const char *bus_name(const struct ctl *c) {
+        static char label[512];
+
         if (strcmp(c->bus_address, "system") == 0)
                 return "the system bus";
-        return strcmp(c->bus_address, "session") == 0 ? "the session bus" : "this bus";
+        if (strcmp(c->bus_address, "session") == 0)
+                return "the session bus";
+        snprintf(label, sizeof(label), "the bus at %s", c->bus_address);
+        return label;
 }
 
 void bus_say_not_running(const struct ctl *c) {
