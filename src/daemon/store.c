@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 
 struct store {
         sqlite3 *db;
+        int directory; /* locked as long as we are here; -1: not open */
 };
 
 /* One step for each version: from the one before to this one. */
@@ -36,8 +38,8 @@ OCF_PRINTF(2, 3) static void explain(char **ret, const char *format, ...) {
         va_end(args);
 }
 
-/* SQLite's codes as ours. */
-static int outcome(int code) {
+/* SQLite's codes as ours; what it says about the disk is behind the error of the system, if there is one. */
+static int outcome_of(int code, int error) {
         switch (code & 0xff) {
         case SQLITE_OK:
         case SQLITE_DONE:
@@ -48,6 +50,7 @@ static int outcome(int code) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:
                 return STORE_E_IN_USE;
+        case SQLITE_ERROR: /* of statements that are right: the schema is another one */
         case SQLITE_CORRUPT:
         case SQLITE_NOTADB:
         case SQLITE_CONSTRAINT:
@@ -57,16 +60,18 @@ static int outcome(int code) {
                 return -ENOSPC;
         case SQLITE_READONLY:
         case SQLITE_PERM:
-                return -EROFS;
-        case SQLITE_CANTOPEN:
-                return -EACCES;
-        default: /* I/O, mostly */
-                return -EIO;
+                return error ? -error : STORE_E_DAMAGED; /* a format that it would only read */
+        default:                                         /* I/O, mostly */
+                return error ? -error : -EIO;
         }
 }
 
+static int outcome(struct store *s, int code) {
+        return outcome_of(code, s->db ? sqlite3_system_errno(s->db) : 0);
+}
+
 static int run(struct store *s, const char *sql) {
-        return outcome(sqlite3_exec(s->db, sql, NULL, NULL, NULL));
+        return outcome(s, sqlite3_exec(s->db, sql, NULL, NULL, NULL));
 }
 
 static int read_number(struct store *s, const char *sql, int64_t *ret) {
@@ -80,23 +85,19 @@ static int read_number(struct store *s, const char *sql, int64_t *ret) {
         else if (r == SQLITE_DONE)
                 r = SQLITE_CORRUPT;
         sqlite3_finalize(statement);
-        return outcome(r);
+        return outcome(s, r);
 }
 
 /* ---- opening ---- */
 
+/*
+ * A rollback journal is whole or not there. The lock is kept: nobody else comes between, and the end of a
+ * transaction is the journal's header overwritten and synced, so that FULL is durable without a sync of the
+ * directory.
+ */
 static int configure(struct store *s) {
-        int64_t ignored;
-        int r = outcome(sqlite3_busy_timeout(s->db, 0));
-
-        /* A rollback journal is whole or not there; the lock is kept, so that a second ocfd notices at once.
-         */
-        if (!r)
-                r = run(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA "
-                           "trusted_schema = OFF;");
-        if (!r)
-                r = run(s, "PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE; COMMIT;");
-        return r ? r : read_number(s, "PRAGMA application_id", &ignored);
+        return run(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; PRAGMA trusted_schema = "
+                      "OFF; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE; COMMIT");
 }
 
 static int migrate(struct store *s, int64_t from) {
@@ -121,6 +122,14 @@ static int on_check(void *good, int n, char **values, char **names) {
         return 0;
 }
 
+/* Our name on it, and the tables gone: that is damage, and no trouble of the disk. */
+static bool is_complete(struct store *s) {
+        return sqlite3_exec(s->db,
+                            "SELECT id, pi FROM platform LIMIT 0; SELECT id, di, piid, port_coap FROM device "
+                            "LIMIT 0",
+                            NULL, NULL, NULL) == SQLITE_OK;
+}
+
 static int check(struct store *s, bool is_new) {
         int64_t id = 0, version = 0;
         bool good = false;
@@ -136,43 +145,108 @@ static int check(struct store *s, bool is_new) {
                 return STORE_E_DAMAGED;
         if (version > SCHEMA_VERSION)
                 return STORE_E_NEWER;
-        r = outcome(sqlite3_exec(s->db, "PRAGMA quick_check", on_check, &good, NULL));
+        r = outcome(s, sqlite3_exec(s->db, "PRAGMA quick_check", on_check, &good, NULL));
         if (r)
                 return r;
         if (!good)
                 return STORE_E_DAMAGED;
-        return version < SCHEMA_VERSION ? migrate(s, version) : 0;
+        if (version < SCHEMA_VERSION) {
+                r = migrate(s, version);
+                if (r)
+                        return r;
+        }
+        return is_complete(s) ? 0 : STORE_E_DAMAGED;
+}
+
+#define PATH_SIZE 4096
+
+static bool add_suffix(char ret[static PATH_SIZE], const char *path, const char *suffix) {
+        int n = snprintf(ret, PATH_SIZE, "%s%s", path, suffix);
+
+        return n > 0 && n < PATH_SIZE;
 }
 
 static int open_file(struct store *s, const char *path, bool is_new) {
-        int r = outcome(sqlite3_open_v2(path, &s->db,
-                                        SQLITE_OPEN_READWRITE | (is_new ? SQLITE_OPEN_CREATE : 0), NULL));
+        int r = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | (is_new ? SQLITE_OPEN_CREATE : 0),
+                                NULL);
 
+        r = outcome(s, r);
         if (!r)
                 r = configure(s);
         return r ? r : check(s, is_new);
 }
 
-/* A new database is made whole under another name first: a crash in the middle leaves none. */
-static int create(const char *directory, const char *path) {
-        struct store s = { 0 };
-        char temporary[4096];
-        int r, fd;
+/*
+ * A new database is made whole under another name first: a crash in the middle leaves none. Only who has the
+ * lock comes here.
+ */
+static int create(struct store *s, const char *path) {
+        struct store new = { .directory = -1 };
+        char temporary[PATH_SIZE];
+        int r;
 
-        snprintf(temporary, sizeof(temporary), "%s/." FILE_NAME ".new", directory);
+        if (!add_suffix(temporary, path, ".new-journal"))
+                return -ENAMETOOLONG;
+        if (faccessat(s->directory, ".", W_OK | X_OK, 0) < 0)
+                return -errno; /* what SQLite tries after that would hide the reason */
         (void)unlink(temporary);
-        r = open_file(&s, temporary, true);
-        sqlite3_close(s.db);
+        temporary[strlen(temporary) - strlen("-journal")] = 0;
+        (void)unlink(temporary);
+        r = open_file(&new, temporary, true);
+        sqlite3_close(new.db);
         if (r)
                 return r;
         if (rename(temporary, path) < 0)
                 return -errno;
-        fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        return fsync(s->directory) < 0 ? -errno : 0;
+}
+
+static bool read_start(const char *path, uint8_t *buf, size_t n) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        bool whole = fd >= 0 && read(fd, buf, n) == (ssize_t)n;
+
+        if (fd >= 0)
+                close(fd);
+        return whole;
+}
+
+/*
+ * What may SQLite touch? A journal that is not finished belongs to a database that is there: without it, the
+ * next one would be changed into something between the two. And what is not ours is not even unlocked. (The
+ * file format of SQLite: the application id is at offset 68; a journal begins with zeros when it is done.)
+ */
+static int look(struct store *s, const char *path) {
+        static const uint8_t id[4] = { APPLICATION_ID >> 24, APPLICATION_ID >> 16 & 0xff,
+                                       APPLICATION_ID >> 8 & 0xff, APPLICATION_ID & 0xff };
+        uint8_t header[72], mark[1] = { 0 };
+        char journal[PATH_SIZE];
+        bool is_hot;
+
+        if (!add_suffix(journal, path, "-journal"))
+                return -ENAMETOOLONG;
+        is_hot = read_start(journal, mark, sizeof(mark)) && mark[0];
+        if (access(path, F_OK) < 0)
+                return errno != ENOENT ? -errno : is_hot ? STORE_E_DAMAGED : create(s, path);
+        if (access(path, R_OK | W_OK) < 0)
                 return -errno;
-        r = fsync(fd) < 0 ? -errno : 0;
-        close(fd);
-        return r;
+        if (is_hot)
+                return 0; /* once it is rolled back, check() looks */
+        if (!read_start(path, header, sizeof(header)) || memcmp(header, "SQLite format 3", 16) != 0 ||
+            memcmp(header + 68, id, sizeof(id)) != 0)
+                return STORE_E_DAMAGED;
+        return 0;
+}
+
+/* Return: 0, and the directory is there and ours alone; STORE_E_IN_USE; errno. */
+static int lock_directory(struct store *s, const char *directory) {
+        if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+                return -errno;
+        s->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (s->directory < 0)
+                return -errno;
+        if (flock(s->directory, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? STORE_E_IN_USE : -errno;
+        return 0;
 }
 
 static void explain_outcome(int r, const char *path, char **ret_why) {
@@ -206,18 +280,19 @@ static void explain_outcome(int r, const char *path, char **ret_why) {
 
 int store_open(struct store **ret, const char *directory, char **ret_why) {
         struct store *s = ocf_new(struct store);
-        char path[4096];
+        char path[PATH_SIZE];
         mode_t mask = umask(077);
-        int r = 0;
+        int r;
 
         *ret_why = NULL;
-        if (!s)
+        if (!s) {
+                umask(mask);
                 return -ENOMEM;
-        snprintf(path, sizeof(path), "%s/" FILE_NAME, directory);
-        if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-                r = -errno;
-        if (!r && access(path, F_OK) < 0)
-                r = errno == ENOENT ? create(directory, path) : -errno;
+        }
+        s->directory = -1;
+        r = add_suffix(path, directory, "/" FILE_NAME) ? lock_directory(s, directory) : -ENAMETOOLONG;
+        if (!r)
+                r = look(s, path);
         if (!r)
                 r = open_file(s, path, false);
         umask(mask);
@@ -234,6 +309,8 @@ struct store *store_close(struct store *s) {
         if (!s)
                 return NULL;
         sqlite3_close(s->db);
+        if (s->directory >= 0)
+                close(s->directory);
         return ocf_free(s);
 }
 
@@ -247,14 +324,14 @@ static bool read_uuid(sqlite3_stmt *statement, int column, struct uuid *ret) {
 }
 
 static int prepare(struct store *s, const char *sql, sqlite3_stmt **ret) {
-        return outcome(sqlite3_prepare_v2(s->db, sql, -1, ret, NULL));
+        return outcome(s, sqlite3_prepare_v2(s->db, sql, -1, ret, NULL));
 }
 
 /* Return: 0 and the row stands; STORE_E_NONE; the others. */
-static int row(sqlite3_stmt *statement) {
+static int row(struct store *s, sqlite3_stmt *statement) {
         int r = sqlite3_step(statement);
 
-        return r == SQLITE_DONE ? STORE_E_NONE : outcome(r);
+        return r == SQLITE_DONE ? STORE_E_NONE : outcome(s, r);
 }
 
 int store_get_platform(struct store *s, struct uuid *ret_pi) {
@@ -262,7 +339,7 @@ int store_get_platform(struct store *s, struct uuid *ret_pi) {
         int r = prepare(s, "SELECT pi FROM platform WHERE id = 0", &statement);
 
         if (!r)
-                r = row(statement);
+                r = row(s, statement);
         if (!r && !read_uuid(statement, 0, ret_pi))
                 r = STORE_E_DAMAGED;
         sqlite3_finalize(statement);
@@ -270,8 +347,8 @@ int store_get_platform(struct store *s, struct uuid *ret_pi) {
 }
 
 /* What we write ourselves always fits: an outcome here is trouble of ours. */
-static int written(int code) {
-        int r = outcome(code);
+static int written(struct store *s, int code) {
+        int r = outcome(s, code);
 
         return r > 0 ? -EIO : r;
 }
@@ -282,7 +359,7 @@ int store_put_platform(struct store *s, const struct uuid *pi) {
 
         if (!r) {
                 sqlite3_bind_blob(statement, 1, pi->bytes, sizeof(pi->bytes), SQLITE_STATIC);
-                r = written(sqlite3_step(statement));
+                r = written(s, sqlite3_step(statement));
         }
         sqlite3_finalize(statement);
         return r > 0 ? -EIO : r;
@@ -296,7 +373,7 @@ int store_get_device(struct store *s, uint16_t index, struct store_device *ret) 
 
         if (!r) {
                 sqlite3_bind_int(statement, 1, index);
-                r = row(statement);
+                r = row(s, statement);
         }
         if (!r) {
                 port = sqlite3_column_int64(statement, 2);
@@ -322,7 +399,7 @@ int store_put_device(struct store *s, uint16_t index, const struct store_device 
                 sqlite3_bind_blob(statement, 3, device->piid.bytes, sizeof(device->piid.bytes),
                                   SQLITE_STATIC);
                 sqlite3_bind_int(statement, 4, device->port_coap);
-                r = written(sqlite3_step(statement));
+                r = written(s, sqlite3_step(statement));
         }
         sqlite3_finalize(statement);
         return r > 0 ? -EIO : r;
