@@ -197,11 +197,16 @@ static int take_address(struct link_table *t, const struct nlmsghdr *h) {
                        : address_drop(t, l, ip);
 }
 
+/* mnl_nlmsg_ok() takes a length of 2 GiB and more for a negative one. */
+static bool is_whole(const struct nlmsghdr *h, int n) {
+        return mnl_nlmsg_ok(h, n) && h->nlmsg_len <= INT32_MAX;
+}
+
 int link_table_take(struct link_table *t, struct span message) {
         const struct nlmsghdr *h = (const void *)message.data;
         int n = (int)ocf_min_size(message.n, INT32_MAX), r = 0;
 
-        for (; !r && mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+        for (; !r && is_whole(h, n); h = mnl_nlmsg_next(h, &n)) {
                 if (h->nlmsg_type == RTM_NEWLINK || h->nlmsg_type == RTM_DELLINK)
                         r = take_link(t, h);
                 else if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
@@ -296,7 +301,7 @@ static bool ends_dump(struct link_watch *w, struct span message) {
         int n = (int)message.n;
         bool ended = false;
 
-        for (; mnl_nlmsg_ok(h, n); h = mnl_nlmsg_next(h, &n)) {
+        for (; is_whole(h, n); h = mnl_nlmsg_next(h, &n)) {
                 if (h->nlmsg_seq != w->sequence || h->nlmsg_pid != mnl_socket_get_portid(w->socket))
                         continue;
                 if (h->nlmsg_flags & NLM_F_DUMP_INTR || h->nlmsg_type == NLMSG_ERROR)
