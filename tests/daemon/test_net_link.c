@@ -3,6 +3,7 @@
 #include "daemon/net_link.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
@@ -308,6 +309,47 @@ static void test_a_dump_that_says_the_same_is_no_news(void **state) {
         assert_false(took_notice(&f->table));
 }
 
+/* ---- no memory ---- */
+
+static int n_allocations = -1; /* how many still succeed; -1: all */
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static bool may_allocate(void) {
+        return n_allocations < 0 || n_allocations-- > 0;
+}
+
+void *__wrap_calloc(size_t n, size_t size) {
+        return may_allocate() ? __real_calloc(n, size) : NULL;
+}
+
+void *__wrap_realloc(void *p, size_t size) {
+        return may_allocate() ? __real_realloc(p, size) : NULL;
+}
+
+static void test_no_memory(void **state) {
+        struct fixture *f = *state;
+        struct packet gone = { 0 };
+
+        put_link(&f->packet, RTM_NEWLINK, 8, UP, "eth1", NULL);
+        put_address(&f->packet, RTM_NEWADDR, 8, "192.0.2.8", NULL, 0);
+        for (int i = 0; i < 2; i++) { /* for the link, for its address */
+                n_allocations = i;
+                assert_int_equal(link_table_take(&f->table, span_of(f->packet.bytes, f->packet.n)), -ENOMEM);
+                n_allocations = -1;
+                assert_int_equal(link_table_find(&f->table, 8) != NULL, i);
+                assert_false(has(&f->table, 8, "192.0.2.8"));
+                assert_true(has(&f->table, 7, "192.0.2.1"));
+                put_link(&gone, RTM_DELLINK, 8, 0, "eth1", NULL);
+                take(&f->table, &gone);
+        }
+        take(&f->table, &f->packet);
+        assert_true(has(&f->table, 8, "192.0.2.8"));
+}
+
 /* ---- what no kernel says ---- */
 
 static void test_names_without_an_end(void **state) {
@@ -380,6 +422,7 @@ int main(void) {
                 TEST(test_an_index_that_comes_back_has_another_number),
                 TEST(test_what_a_new_dump_does_not_name_is_gone),
                 TEST(test_a_dump_that_says_the_same_is_no_news),
+                TEST(test_no_memory),
                 TEST(test_names_without_an_end),
                 TEST(test_addresses_of_a_wrong_size),
                 TEST(test_cut_and_broken_messages),
