@@ -3,13 +3,15 @@
 #include "dbus/bus_private.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RETRY_FIRST_US 250000u
 #define RETRY_LAST_US  5000000u
-#define QUEUED_MAX     65536u /* messages that the bus does not take from us: it is not there any more */
+#define QUEUED_MANY    1024u     /* messages that the bus has not taken from us: we take no more from it */
+#define STALLED_US     10000000u /* and if it takes none for so long it is not there any more */
 
 /* ---- paths ---- */
 
@@ -56,12 +58,14 @@ static void connection_drop(struct bus *b, uint64_t now_us, int error) {
         uint64_t delay_us = RETRY_FIRST_US << (b->n_failures < 5 ? b->n_failures : 5);
 
         if (b->bus) {
-                b->control->bus_lost(b->control->context);
+                if (b->state == BUS_READY || !list_is_empty(&b->clients))
+                        b->control->bus_lost(b->control->context);
                 bus_clients_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
         b->state = BUS_WAITING;
         b->broken = b->name_is_ours = false;
+        b->stalled_us = 0;
         b->last_error = error;
         b->n_failures++;
         /* Not all who lost the bus should come back in the same moment. */
@@ -167,10 +171,25 @@ int bus_fd(const struct bus *b) {
         return b->bus ? sd_bus_get_fd(b->bus) : -1;
 }
 
+/* What comes in makes what goes out: so nothing is read while much waits to be written. */
+static bool is_congested(struct bus *b) {
+        uint64_t n = 0;
+
+        return sd_bus_get_n_queued_write(b->bus, &n) >= 0 && n > QUEUED_MANY;
+}
+
+static bool takes_more(struct bus *b) {
+        struct pollfd p = { .fd = sd_bus_get_fd(b->bus), .events = POLLOUT };
+
+        return poll(&p, 1, 0) != 0; /* trouble as well: sd-bus looks what it is */
+}
+
 int bus_events(struct bus *b) {
         int r = b->bus ? sd_bus_get_events(b->bus) : 0;
 
-        return r < 0 ? 0 : r;
+        if (r < 0)
+                return 0;
+        return b->bus && is_congested(b) ? POLLOUT : r;
 }
 
 uint64_t bus_deadline(struct bus *b) {
@@ -178,13 +197,27 @@ uint64_t bus_deadline(struct bus *b) {
 
         if (!b->bus)
                 return b->retry_us;
-        if (sd_bus_get_timeout(b->bus, &deadline) < 0)
+        if (is_congested(b)) /* what sd-bus has read already waits as well */
+                deadline = b->stalled_us ? b->stalled_us : OCF_NEVER;
+        else if (sd_bus_get_timeout(b->bus, &deadline) < 0)
                 deadline = OCF_NEVER;
         return ocf_min_u64(deadline, b->calls_due_us);
 }
 
+/* Return: whether to go on. */
+static bool process_congestion(struct bus *b, uint64_t now_us) {
+        if (!is_congested(b) || takes_more(b)) {
+                b->stalled_us = 0;
+                return true;
+        }
+        if (!b->stalled_us)
+                b->stalled_us = now_us + STALLED_US;
+        if (now_us >= b->stalled_us)
+                connection_drop(b, now_us, ENOBUFS);
+        return false;
+}
+
 int bus_process(struct bus *b, uint64_t now_us) {
-        uint64_t n_queued = 0;
         int r;
 
         if (!b->bus) {
@@ -193,9 +226,11 @@ int bus_process(struct bus *b, uint64_t now_us) {
                 return 0;
         }
         bus_calls_expire(b, now_us);
+        if (!process_congestion(b, now_us))
+                return 0;
         r = sd_bus_process(b->bus, NULL);
-        if (b->broken || (sd_bus_get_n_queued_write(b->bus, &n_queued) >= 0 && n_queued > QUEUED_MAX)) {
-                connection_drop(b, now_us, b->last_error ? b->last_error : ENOBUFS);
+        if (b->broken) {
+                connection_drop(b, now_us, b->last_error);
                 return 0;
         }
         if (r == -ENOMEM)

@@ -51,7 +51,8 @@ struct bus {
         sd_bus *bus;            /* NULL while waiting */
         enum bus_state state;
         int last_error;
-        uint64_t retry_us; /* CLOCK_MONOTONIC; when waiting */
+        uint64_t retry_us;   /* CLOCK_MONOTONIC; when waiting */
+        uint64_t stalled_us; /* CLOCK_MONOTONIC; when it is given up that takes nothing from us; 0: it does */
         unsigned n_failures;
         bool name_is_ours, broken; /* broken: the connection is to be dropped */
         struct list clients;

@@ -2,6 +2,8 @@
 #include "world.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,6 +11,7 @@
 
 #define ERROR(name) "org.ocfd.Error." name
 #define PROPERTIES  "org.freedesktop.DBus.Properties"
+#define LATER       (1ull << 60) /* us: a time that is not now */
 
 static int count(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         ++*(unsigned *)userdata;
@@ -394,6 +397,38 @@ static void replies_that_nobody_reads(void **state) {
                 world_call(w, app, world_path_of(w, "/large"), OCFD ".Resource1", "Retrieve", "a{sv}", 0));
 }
 
+/* A bus that takes nothing from us gets no more to ask; one that comes back goes on, the other is left. */
+static void bus_that_does_not_read(void **state) {
+        struct world *w = *state;
+        sd_bus *app = world_client(w);
+        uint64_t n = 0, deadline = 0;
+
+        for (int returns = 1; returns >= 0; returns--) {
+                kill(w->daemon, SIGSTOP);
+                for (int i = 0; i < 20000; i++)
+                        bus_tell_status(w->bus);
+                assert_true(sd_bus_get_n_queued_write(w->bus->bus, &n) >= 0 && n > 1024);
+                assert_int_equal(bus_events(w->bus), POLLOUT);
+                for (int i = 0; i < 10; i++)
+                        assert_int_equal(bus_process(w->bus, LATER), 0);
+                assert_int_equal(bus_deadline(w->bus), LATER + 10000000);
+                assert_int_equal(w->n_lost, 0);
+                if (!returns)
+                        break;
+                kill(w->daemon, SIGCONT);
+                while (sd_bus_get_n_queued_write(w->bus->bus, &n) >= 0 && n > 0) {
+                        assert_false(world_expired(&deadline));
+                        world_turn(w);
+                }
+                world_publish_lamp(w, app, "/lamp");
+        }
+        assert_int_equal(bus_process(w->bus, LATER + 10000000), 0);
+        assert_int_equal(w->n_lost, 1);
+        assert_int_equal(w->bus->state, BUS_WAITING);
+        assert_int_equal(w->bus->last_error, ENOBUFS);
+        kill(w->daemon, SIGCONT);
+}
+
 /* One who reads may have as much as he likes. */
 static void replies_that_are_read(void **state) {
         struct world *w = *state;
@@ -452,7 +487,7 @@ int main(void) {
                 TEST(objects_come_and_go),   TEST(lingering_is_a_change),  TEST(status_is_told),
                 TEST(only_the_owner_may),    TEST(options_of_requests),    TEST(too_many_requests_under_way),
                 TEST(wrong_signatures),      TEST(forged_departure),       TEST(replies_that_nobody_reads),
-                TEST(replies_that_are_read), TEST(ten_thousand_resources),
+                TEST(replies_that_are_read), TEST(bus_that_does_not_read), TEST(ten_thousand_resources),
         };
 
         if (!world_has_bus()) {

@@ -466,7 +466,8 @@ const char *world_publish_lamp(struct world *w, sd_bus *client, const char *href
         world_add(m, href, "a{sv}", 3, "rt", "as", 1, "oic.r.switch.binary", "if", "as", 1, "oic.if.a",
                   "value", "a{sv}", 1, "value", "b", 0);
         reply = world_register(w, client, m, "a{sv}", 0);
-        assert_null(sd_bus_message_get_error(reply));
+        if (sd_bus_message_get_error(reply))
+                fail_msg("%s", sd_bus_message_get_error(reply)->message);
         assert_true(sd_bus_message_read(reply, "o", &app) >= 0);
         snprintf(path, sizeof(path), "%s", app);
         sd_bus_message_unref(reply);
