@@ -4,6 +4,7 @@
 #include "daemon/diag_ids.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +17,18 @@
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define ENTRY_MAX      8192
 
+/* What others can cause at will is told n_max times at once, then once a second; the rest is counted. */
+struct bucket {
+        uint64_t n_max, n, last_ms, n_suppressed;
+};
+
 /* The log is where a process speaks to the world: there is one, and it belongs to nobody in particular. */
 static struct {
         int level;
         int journal; /* -1: stderr */
+        struct sockaddr_un address;
         uint64_t n_dropped, n_told_dropped;
-        uint64_t tokens, last_ms; /* of events that a stranger can cause: a burst, then one a second */
-        uint64_t n_suppressed;
+        struct bucket strangers, apps;
 } diag = { .level = LOG_INFO, .journal = -1 };
 
 /* Is stderr the journal's? systemd says so with the device and inode of the stream. */
@@ -35,19 +41,25 @@ static bool stderr_is_journal(void) {
                s.st_dev == device && s.st_ino == inode;
 }
 
-void diag_open_at(int level, const char *journal_socket) {
-        struct sockaddr_un address = { .sun_family = AF_UNIX };
+static bool connect_journal(void) {
+        diag.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (diag.journal >= 0 &&
+            connect(diag.journal, (const struct sockaddr *)&diag.address, sizeof(diag.address)) == 0)
+                return true;
+        diag_close();
+        return false;
+}
 
+void diag_open_at(int level, const char *journal_socket) {
         diag_close();
         diag.level = level;
-        if (!journal_socket)
+        diag.strangers = (struct bucket){ .n_max = 10 };
+        diag.apps = (struct bucket){ .n_max = 100 }; /* all of a gateway come at once when it starts */
+        if (!journal_socket || strlen(journal_socket) >= sizeof(diag.address.sun_path))
                 return;
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", journal_socket);
-        diag.journal = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (diag.journal >= 0 && connect(diag.journal, (struct sockaddr *)&address, sizeof(address)) < 0) {
-                close(diag.journal);
-                diag.journal = -1;
-        }
+        diag.address.sun_family = AF_UNIX;
+        strcpy(diag.address.sun_path, journal_socket);
+        (void)connect_journal(); /* else: stderr */
 }
 
 void diag_open(int level) {
@@ -89,7 +101,17 @@ static void put(struct entry *e, const char *field, const char *value, size_t n)
         e->bytes[e->n++] = '\n';
 }
 
-static void to_journal(int priority, const char *id, const char *const *fields, const char *text) {
+/* A journal that was restarted may have another socket at the same place. */
+static bool send_entry(const struct entry *e) {
+        if (send(diag.journal, e->bytes, e->n, MSG_NOSIGNAL) >= 0)
+                return true;
+        if (errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET)
+                return false;
+        diag_close();
+        return connect_journal() && send(diag.journal, e->bytes, e->n, MSG_NOSIGNAL) >= 0;
+}
+
+static bool to_journal(int priority, const char *id, const char *const *fields, const char *text) {
         struct entry e = { .n = 0 };
         char digit = (char)('0' + priority);
 
@@ -105,38 +127,48 @@ static void to_journal(int priority, const char *id, const char *const *fields, 
                 snprintf(name, sizeof(name), "%.*s", (int)(equals - *fields), *fields);
                 put(&e, name, equals + 1, strlen(equals + 1));
         }
-        if (send(diag.journal, e.bytes, e.n, MSG_NOSIGNAL) < 0)
-                diag.n_dropped++;
+        return send_entry(&e);
 }
 
-/* What a peer or an app said may hold anything: on a terminal only text is shown. */
-static void to_stderr(const char *text) {
+/* What a peer or an app said may hold anything: of control characters, also those above 0x7f, only a ? is
+ * shown on a terminal. And it may have been stopped, or be a pipe that nobody reads: that must not stop us.
+ */
+static bool to_stderr(const char *text) {
+        struct pollfd ready = { .fd = STDERR_FILENO, .events = POLLOUT };
         char line[1024];
         size_t n = 0;
 
-        for (; *text && n < sizeof(line) - 2; text++)
-                line[n++] = (uint8_t)*text < 0x20 || *text == 0x7f ? '?' : *text;
+        for (; *text && n < sizeof(line) - 2; text++) {
+                const uint8_t *c = (const uint8_t *)text;
+
+                if (c[0] == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+                        text++;
+                line[n++] = c[0] < 0x20 || c[0] == 0x7f || text != (const char *)c ? '?' : *text;
+        }
         line[n++] = '\n';
-        if (write(STDERR_FILENO, line, n) < 0)
-                diag.n_dropped++;
+        return poll(&ready, 1, 0) == 1 && ready.revents & POLLOUT && write(STDERR_FILENO, line, n) >= 0;
+}
+
+static bool put_out(int priority, const char *id, const char *const *fields, const char *text) {
+        if (diag.journal >= 0 && to_journal(priority, id, fields, text))
+                return true;
+        return diag.journal < 0 && to_stderr(text); /* also where the journal has just gone for good */
 }
 
 static void emit(int priority, const char *id, const char *const *fields, const char *text) {
+        uint64_t n_missed = diag.n_dropped - diag.n_told_dropped;
+        char missed[96];
+
         if (priority > diag.level)
                 return;
-        if (diag.journal < 0) {
-                to_stderr(text);
-                return;
+        if (n_missed) {
+                snprintf(missed, sizeof(missed), "%llu messages before this one were lost: nobody took them",
+                         (unsigned long long)n_missed);
+                if (put_out(LOG_WARNING, NULL, NULL, missed))
+                        diag.n_told_dropped = diag.n_dropped;
         }
-        if (diag.n_dropped > diag.n_told_dropped) {
-                char missed[96];
-
-                snprintf(missed, sizeof(missed), "%llu messages were not taken by the journal",
-                         (unsigned long long)(diag.n_dropped - diag.n_told_dropped));
-                diag.n_told_dropped = diag.n_dropped;
-                to_journal(LOG_WARNING, NULL, NULL, missed);
-        }
-        to_journal(priority, id, fields, text);
+        if (!put_out(priority, id, fields, text))
+                diag.n_dropped++;
 }
 
 void diag_log(int priority, const char *format, ...) {
@@ -159,23 +191,24 @@ void diag_event(int priority, const char *id, const char *const *fields, const c
         emit(priority, id, fields, text);
 }
 
-/* Ten at once, then one a second. */
-static bool may_tell(void) {
-        uint64_t now_ms = clock_now_ms(), gained = (now_ms - diag.last_ms) / 1000;
+static bool may_tell(struct bucket *b) {
+        uint64_t now_ms = clock_now_ms(), gained = (now_ms - b->last_ms) / 1000;
 
+        if (!b->last_ms)
+                gained = b->n_max;
         if (gained) {
-                diag.tokens = ocf_min_u64(diag.tokens + gained, 10);
-                diag.last_ms = now_ms;
+                b->n = ocf_min_u64(b->n + gained, b->n_max);
+                b->last_ms = now_ms;
         }
-        if (!diag.tokens) {
-                diag.n_suppressed++;
+        if (!b->n) {
+                b->n_suppressed++;
                 return false;
         }
-        diag.tokens--;
-        if (diag.n_suppressed)
+        b->n--;
+        if (b->n_suppressed)
                 diag_log(LOG_WARNING, "%llu more like the following were not told",
-                         (unsigned long long)diag.n_suppressed);
-        diag.n_suppressed = 0;
+                         (unsigned long long)b->n_suppressed);
+        b->n_suppressed = 0;
         return true;
 }
 
@@ -204,6 +237,8 @@ void diag_notice(const char *id, const char *text) {
 void diag_app_registered(const char *name, uint32_t uid, size_t n_resources) {
         FIELD(app, 128, "OCFD_APP=%s", name);
 
+        if (!may_tell(&diag.apps))
+                return;
         diag_event(LOG_INFO, DIAG_ID_APP_REGISTERED, (const char *const[]){ app, NULL },
                    "Application %s of user %u registered %zu resource%s", name, uid, n_resources,
                    n_resources == 1 ? "" : "s");
@@ -212,6 +247,8 @@ void diag_app_registered(const char *name, uint32_t uid, size_t n_resources) {
 void diag_app_vanished(const char *name, uint32_t uid, uint64_t linger_ms) {
         FIELD(app, 128, "OCFD_APP=%s", name);
 
+        if (!may_tell(&diag.apps))
+                return;
         if (linger_ms)
                 diag_event(
                         LOG_INFO, DIAG_ID_APP_VANISHED, (const char *const[]){ app, NULL },
@@ -226,7 +263,7 @@ void diag_app_refused(const char *who, uint32_t uid, const char *why) {
         FIELD(app, 128, "OCFD_APP=%s", who);
         FIELD(reason, 320, "OCFD_REASON=%s", why);
 
-        if (may_tell())
+        if (may_tell(&diag.strangers))
                 diag_event(LOG_NOTICE, DIAG_ID_APP_REFUSED, (const char *const[]){ app, reason, NULL },
                            "Refused a registration of %s (user %u): %s", who, uid, why);
 }
@@ -236,7 +273,7 @@ void diag_access_denied(const char *peer, const char *href, const char *method, 
         FIELD(what, 320, "OCFD_RESOURCE=%s", href);
         FIELD(why, 256, "OCFD_REASON=%s", reason);
 
-        if (may_tell())
+        if (may_tell(&diag.strangers))
                 diag_event(LOG_NOTICE, DIAG_ID_ACCESS_DENIED, (const char *const[]){ from, what, why, NULL },
                            "Denied %s %s to %s: %s", method, href, peer, reason);
 }
