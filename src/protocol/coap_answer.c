@@ -130,3 +130,15 @@ struct span coap_answer_block(struct coap_endpoint *ep, const struct coap_shape 
         coap_build_payload(&b, span_of(block, p.n));
         return writer_span(&b.w);
 }
+
+struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, const struct coap_shape *shape) {
+        return (struct coap_answer_options){
+                .type = shape->confirmable ? COAP_ACK : COAP_NON,
+                .mid = shape->confirmable ? shape->mid : coap_endpoint_next_mid(ep),
+                .observe = -1,
+        };
+}
+
+bool coap_answer_is_suppressed(const struct coap_shape *shape, uint8_t code) {
+        return shape->no_response >> ((code >> 5) - 1) & 1; /* RFC 7967, 2.1 */
+}

@@ -1,117 +1,6 @@
 #include "protocol/coap_private.h"
 
 #include <string.h>
-
-/* For a gateway. A macro, since a constant struct is no constant initializer for every compiler. */
-#define LIMITS_DEFAULT                                                                                       \
-        {                                                                                                    \
-                .n_exchanges = 8192, .n_exchanges_per_peer = 1024, .n_observers = 16384,                     \
-                .n_observers_per_peer = 1024, .n_delayed = 64, .n_pages = 32768, .n_pages_per_peer = 8192,   \
-                .n_outgoing = 256 * 1024,                                                                    \
-        }
-
-const struct coap_limits coap_limits_default = LIMITS_DEFAULT;
-
-const struct coap_config coap_config_default = {
-        .limits = LIMITS_DEFAULT,
-        .ack_timeout_ms = 2000,
-        .ack_random_percent = 150,
-        .max_retransmit = 4,
-        .exchange_lifetime_ms = 247000,
-        .non_lifetime_ms = 145000,
-        .processing_ms = 500,
-        .leisure_ms = 500,
-        .leisure_doxm_ms = 2000,
-        .con_every = 10,
-        .con_after_ms = 60000,
-        .block_szx = 6,
-};
-
-/* ---- memory ---- */
-
-struct layout {
-        uint8_t *memory; /* NULL: only measure */
-        size_t n;
-};
-
-static void *carve(struct layout *l, size_t n) {
-        void *at = l->memory ? l->memory + l->n : NULL;
-
-        l->n += (n + 15) & ~(size_t)15;
-        return at;
-}
-
-static void carve_pool(struct layout *l, struct coap_pool *p, size_t size, uint32_t n) {
-        void *at = carve(l, size * n);
-
-        coap_pool_init(p, at, size, n);
-}
-
-static void carve_hash(struct layout *l, struct coap_hash *h, uint32_t n) {
-        size_t n_heads = coap_hash_heads(n);
-
-        h->heads = carve(l, n_heads * sizeof(*h->heads));
-        h->mask = n_heads - 1;
-}
-
-static uint32_t n_bodies(const struct coap_limits *l) {
-        return l->n_pages / 8 + 1; /* the smallest body that needs keeping is longer than a block */
-}
-
-static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coap_limits *limits) {
-        uint32_t n_accounts = limits->n_exchanges + limits->n_observers + n_bodies(limits) + 1;
-        uint32_t n_reliables = limits->n_exchanges + limits->n_observers;
-        uint8_t *bytes;
-
-        carve_pool(l, &ep->accounts, sizeof(struct coap_account), n_accounts);
-        carve_pool(l, &ep->exchanges, sizeof(struct coap_exchange), limits->n_exchanges);
-        carve_pool(l, &ep->reliables, sizeof(struct coap_reliable), n_reliables);
-        carve_pool(l, &ep->observers, sizeof(struct coap_observer), limits->n_observers);
-        carve_pool(l, &ep->resources, sizeof(struct coap_resource), limits->n_observers);
-        carve_pool(l, &ep->bodies, sizeof(struct coap_body), n_bodies(limits));
-        carve_pool(l, &ep->delayed, sizeof(struct coap_delayed), limits->n_delayed);
-        carve_hash(l, &ep->by_account, n_accounts);
-        carve_hash(l, &ep->by_exchange, limits->n_exchanges);
-        carve_hash(l, &ep->by_reliable, n_reliables);
-        carve_hash(l, &ep->by_observer, limits->n_observers);
-        carve_hash(l, &ep->by_resource, limits->n_observers);
-        carve_hash(l, &ep->by_body, n_bodies(limits));
-        ep->heap = carve(l, n_reliables * sizeof(*ep->heap));
-        ep->seen = carve(l, COAP_SEEN_SETS * COAP_SEEN_WAYS * sizeof(*ep->seen));
-        bytes = carve(l, (size_t)limits->n_pages * COAP_PAGE_SIZE);
-        coap_pages_init(&ep->pages, bytes, carve(l, limits->n_pages * sizeof(uint32_t)), limits->n_pages);
-        coap_outgoing_init(&ep->outgoing, carve(l, limits->n_outgoing), limits->n_outgoing);
-}
-
-size_t coap_endpoint_size(const struct coap_limits *limits) {
-        struct coap_endpoint ep; /* only its pointers are set */
-        struct layout l = { 0 };
-
-        (void)carve(&l, sizeof(ep));
-        lay_out(&l, &ep, limits);
-        return l.n;
-}
-
-struct coap_endpoint *coap_endpoint_init(void *memory, const struct coap_config *config) {
-        struct layout l = { .memory = memory };
-        struct coap_endpoint *ep = carve(&l, sizeof(*ep));
-        uint32_t high;
-
-        ep->config = *config;
-        lay_out(&l, ep, &config->limits);
-        high = config->random(config->random_context);
-        ep->seed = (uint64_t)high << 32 | config->random(config->random_context);
-        ep->next_mid = (uint16_t)config->random(config->random_context);
-        list_init(&ep->pending_unacknowledged);
-        list_init(&ep->pending);
-        list_init(&ep->remembered_con);
-        list_init(&ep->remembered_non);
-        list_init(&ep->due_bodies);
-        list_init(&ep->due_observers);
-        list_init(&ep->waiting);
-        return ep;
-}
-
 /* ---- small things for the other files ---- */
 
 uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep) {
@@ -188,18 +77,6 @@ static struct coap_shape shape_of_request(const struct coap_endpoint *ep, const 
         return s;
 }
 
-static struct coap_answer_options piggybacked(struct coap_endpoint *ep, const struct coap_shape *shape) {
-        return (struct coap_answer_options){
-                .type = shape->confirmable ? COAP_ACK : COAP_NON,
-                .mid = shape->confirmable ? shape->mid : coap_endpoint_next_mid(ep),
-                .observe = -1,
-        };
-}
-
-static bool is_suppressed(const struct coap_shape *shape, uint8_t code) {
-        return shape->no_response >> ((code >> 5) - 1) & 1; /* RFC 7967, 2.1 */
-}
-
 /* An answer of the endpoint's own, which changes nothing and needs no remembering. */
 static void answer_at_once(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_shape *shape,
                            uint8_t code, const char *text, int64_t max_age_s) {
@@ -212,13 +89,13 @@ static void answer_at_once(struct coap_endpoint *ep, uint64_t now_ms, const stru
 
         if (shape->multicast)
                 return;
-        if (is_suppressed(shape, code)) {
+        if (coap_answer_is_suppressed(shape, code)) {
                 if (shape->confirmable)
                         coap_endpoint_send_empty(ep, &shape->peer, COAP_ACK, shape->mid);
                 return;
         }
         whole.has_block2 = false;
-        options = piggybacked(ep, shape);
+        options = coap_answer_piggybacked(ep, shape);
         coap_endpoint_send(ep, &shape->peer, coap_answer(ep, now_ms, &whole, &response, &options));
 }
 
@@ -238,7 +115,7 @@ static bool answer_block(struct coap_endpoint *ep, uint64_t now_ms, const struct
                 return true;
         }
         coap_body_touch(ep, now_ms, body);
-        options = piggybacked(ep, shape);
+        options = coap_answer_piggybacked(ep, shape);
         coap_endpoint_send(ep, &shape->peer, coap_answer_block(ep, shape, body, &options));
         return true;
 }
@@ -427,7 +304,7 @@ void coap_endpoint_receive(struct coap_endpoint *ep, uint64_t now_ms, const stru
         }
 }
 
-/* ---- events out, answers in ---- */
+/* ---- events and datagrams out ---- */
 
 bool coap_endpoint_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret) {
         struct coap_exchange *x;
@@ -447,89 +324,6 @@ bool coap_endpoint_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_
         ret->request = ep->details.request;
         ret->resource = 0;
         return true;
-}
-
-static void *by_id(const struct coap_endpoint *ep, coap_id id, bool *ret_is_observer) {
-        *ret_is_observer = id >> 63;
-        return coap_pool_at(*ret_is_observer ? &ep->observers : &ep->exchanges,
-                            (uint32_t)(id >> 32) & 0x7fffffff, (uint32_t)id);
-}
-
-static int64_t grant_observation(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
-                                 const struct coap_response *response) {
-        uint8_t query[COAP_OBSERVER_QUERY_MAX];
-        struct coap_observer *o;
-
-        if (!x->shape.wants_observe || !response->observe || response->code >= COAP_BAD_REQUEST)
-                return -1;
-        coap_pages_copy(&ep->pages, x->observe_query, 0, query, x->observe_query.n);
-        o = coap_observer_new(ep, now_ms, &x->shape, span_of(query, x->observe_query.n), response->resource);
-        return o ? (int64_t)o->sequence : -1;
-}
-
-static void answer_separately(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
-                              const struct coap_response *response, int64_t observe) {
-        struct coap_answer_options options = { COAP_CON, coap_endpoint_next_mid(ep), observe };
-        struct span message = coap_answer(ep, now_ms, &x->shape, response, &options);
-
-        if (coap_reliable_send(ep, now_ms, x->account, &x->shape.peer, options.mid, message, 0, 0))
-                return;
-        ep->message[0] =
-                (uint8_t)((ep->message[0] & 0xcf) | COAP_NON << 4); /* it cannot be kept: then once */
-        coap_endpoint_send(ep, &x->shape.peer, message);
-}
-
-static void answer_exchange(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
-                            const struct coap_response *response) {
-        struct coap_answer_options options;
-        struct span message = SPAN_NULL;
-        int64_t observe;
-
-        if (x->shape.multicast && response->code >= COAP_BAD_REQUEST) {
-                coap_exchange_free(ep, x);
-                return;
-        }
-        observe = grant_observation(ep, now_ms, x, response);
-        if (is_suppressed(&x->shape, response->code)) {
-                if (x->shape.confirmable && !x->acknowledged) {
-                        coap_endpoint_send_empty(ep, &x->shape.peer, COAP_ACK, x->shape.mid);
-                        x->acknowledged = true;
-                }
-        } else if (x->acknowledged) {
-                answer_separately(ep, now_ms, x, response, observe);
-        } else {
-                options = piggybacked(ep, &x->shape);
-                options.observe = observe;
-                message = coap_answer(ep, now_ms, &x->shape, response, &options);
-                coap_endpoint_send(ep, &x->shape.peer, message);
-        }
-        coap_exchange_done(ep, now_ms, x, message);
-}
-
-int coap_endpoint_respond(struct coap_endpoint *ep, uint64_t now_ms, coap_id id,
-                          const struct coap_response *response) {
-        bool is_observer;
-        void *waiting = by_id(ep, id, &is_observer);
-        struct coap_exchange *x = waiting;
-
-        if (!waiting)
-                return COAP_E_UNKNOWN_ID;
-        if (is_observer)
-                return coap_observer_respond(ep, now_ms, waiting, response);
-        if (x->state != EXCHANGE_PENDING)
-                return COAP_E_UNKNOWN_ID;
-        answer_exchange(ep, now_ms, x, response);
-        return 0;
-}
-
-void coap_endpoint_ignore(struct coap_endpoint *ep, coap_id id) {
-        bool is_observer;
-        void *waiting = by_id(ep, id, &is_observer);
-
-        if (waiting && is_observer)
-                coap_observer_ignore(waiting);
-        else if (waiting && ((struct coap_exchange *)waiting)->state == EXCHANGE_PENDING)
-                coap_exchange_free(ep, waiting);
 }
 
 size_t coap_endpoint_transmit(struct coap_endpoint *ep, uint64_t now_ms, struct coap_peer *ret_to,

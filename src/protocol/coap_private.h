@@ -1,7 +1,9 @@
 /*
  * Who holds what inside an endpoint. One idea per file:
  *
- *     coap_endpoint.c  datagrams in, events out, time
+ *     coap_layout.c    how large it is, and where everything lies
+ *     coap_endpoint.c  datagrams in, events and datagrams out, time
+ *     coap_respond.c   answers of the caller
  *     coap_account.c   what each peer has us hold
  *     coap_exchange.c  requests under way and answers remembered (deduplication)
  *     coap_answer.c    from a response to messages, whole or in blocks
@@ -215,6 +217,9 @@ struct coap_answer_options {
 };
 struct span coap_answer(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_shape *shape,
                         const struct coap_response *response, const struct coap_answer_options *options);
+/* The usual way of an answer: in the ACK of a CON, or as a NON. */
+struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, const struct coap_shape *shape);
+bool coap_answer_is_suppressed(const struct coap_shape *shape, uint8_t code); /* by No-Response */
 /* One block of a body that is kept; out of range is 4.00. */
 struct span coap_answer_block(struct coap_endpoint *ep, const struct coap_shape *shape,
                               const struct coap_body *body, const struct coap_answer_options *options);
