@@ -3,14 +3,14 @@
 #include "dbus/bus_private.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define RETRY_FIRST_US 250000u
 #define RETRY_LAST_US  5000000u
-#define QUEUED_MANY    1024u     /* messages that the bus has not taken from us: we take no more from it */
+#define QUEUED_MANY    1024u /* messages that the bus has not taken from us: we take no more from it */
+#define PAUSE_US       10000u
 #define STALLED_US     10000000u /* and if it takes none for so long it is not there any more */
 
 /* ---- paths ---- */
@@ -65,7 +65,7 @@ static void connection_drop(struct bus *b, uint64_t now_us, int error) {
         }
         b->state = BUS_WAITING;
         b->broken = b->name_is_ours = false;
-        b->stalled_us = 0;
+        b->pause_us = 0;
         b->last_error = error;
         b->n_failures++;
         /* Not all who lost the bus should come back in the same moment. */
@@ -178,18 +178,10 @@ static bool is_congested(struct bus *b) {
         return sd_bus_get_n_queued_write(b->bus, &n) >= 0 && n > QUEUED_MANY;
 }
 
-static bool takes_more(struct bus *b) {
-        struct pollfd p = { .fd = sd_bus_get_fd(b->bus), .events = POLLOUT };
-
-        return poll(&p, 1, 0) != 0; /* trouble as well: sd-bus looks what it is */
-}
-
 int bus_events(struct bus *b) {
         int r = b->bus ? sd_bus_get_events(b->bus) : 0;
 
-        if (r < 0)
-                return 0;
-        return b->bus && is_congested(b) ? POLLOUT : r;
+        return r < 0 || (b->bus && is_congested(b)) ? 0 : r;
 }
 
 uint64_t bus_deadline(struct bus *b) {
@@ -198,22 +190,35 @@ uint64_t bus_deadline(struct bus *b) {
         if (!b->bus)
                 return b->retry_us;
         if (is_congested(b)) /* what sd-bus has read already waits as well */
-                deadline = b->stalled_us ? b->stalled_us : OCF_NEVER;
+                deadline = b->pause_us;
         else if (sd_bus_get_timeout(b->bus, &deadline) < 0)
                 deadline = OCF_NEVER;
         return ocf_min_u64(deadline, b->calls_due_us);
 }
 
-/* Return: whether to go on. */
+/* While it is congested sd-bus has its turn every few ms: it writes what it can, and reads one message at
+ * most. Return: whether this is such a turn. */
 static bool process_congestion(struct bus *b, uint64_t now_us) {
-        if (!is_congested(b) || takes_more(b)) {
-                b->stalled_us = 0;
+        uint64_t n = 0;
+
+        if (!is_congested(b)) {
+                b->pause_us = 0;
                 return true;
         }
-        if (!b->stalled_us)
+        (void)sd_bus_get_n_queued_write(b->bus, &n);
+        if (!b->pause_us || n < b->n_congested)
                 b->stalled_us = now_us + STALLED_US;
-        if (now_us >= b->stalled_us)
+        b->n_congested = n;
+        if (now_us >= b->stalled_us) {
                 connection_drop(b, now_us, ENOBUFS);
+                return false;
+        }
+        if (b->pause_us && now_us >= b->pause_us) {
+                b->pause_us = now_us + PAUSE_US;
+                return true;
+        }
+        if (!b->pause_us)
+                b->pause_us = now_us + PAUSE_US;
         return false;
 }
 

@@ -51,8 +51,10 @@ struct bus {
         sd_bus *bus;            /* NULL while waiting */
         enum bus_state state;
         int last_error;
-        uint64_t retry_us;   /* CLOCK_MONOTONIC; when waiting */
-        uint64_t stalled_us; /* CLOCK_MONOTONIC; when it is given up that takes nothing from us; 0: it does */
+        uint64_t retry_us; /* CLOCK_MONOTONIC; when waiting */
+        uint64_t pause_us; /* while the bus takes little from us: when sd-bus has its next turn; 0: it takes
+                              all */
+        uint64_t stalled_us, n_congested; /* when it is given up, unless it takes of so many */
         unsigned n_failures;
         bool name_is_ours, broken; /* broken: the connection is to be dropped */
         struct list clients;

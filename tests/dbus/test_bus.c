@@ -2,7 +2,6 @@
 #include "world.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -408,13 +407,14 @@ static void bus_that_does_not_read(void **state) {
                 for (int i = 0; i < 20000; i++)
                         bus_tell_status(w->bus);
                 assert_true(sd_bus_get_n_queued_write(w->bus->bus, &n) >= 0 && n > 1024);
-                assert_int_equal(bus_events(w->bus), POLLOUT);
+                assert_int_equal(bus_events(w->bus), 0);
                 for (int i = 0; i < 10; i++)
                         assert_int_equal(bus_process(w->bus, LATER), 0);
-                assert_int_equal(bus_deadline(w->bus), LATER + 10000000);
+                assert_int_equal(bus_deadline(w->bus), LATER + 10000);
                 assert_int_equal(w->n_lost, 0);
                 if (!returns)
                         break;
+                w->bus->pause_us = 0; /* from here on it is now again */
                 kill(w->daemon, SIGCONT);
                 while (sd_bus_get_n_queued_write(w->bus->bus, &n) >= 0 && n > 0) {
                         assert_false(world_expired(&deadline));
