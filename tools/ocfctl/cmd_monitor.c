@@ -68,8 +68,9 @@ static void say_thing(const struct monitor *m, const struct thing *t, const char
                 return;
         }
         print_clock();
-        printf("%s %s%s\n", strcmp(event, "removed") == 0 ? "-" : "+", t->is_resource ? "" : "application ",
-               t->label);
+        printf("%s %s", strcmp(event, "removed") == 0 ? "-" : "+", t->is_resource ? "" : "application ");
+        print_text(t->label);
+        putchar('\n');
         json_decref(details);
         fflush(stdout);
 }
@@ -81,7 +82,9 @@ static void say_value(const struct monitor *m, const struct thing *t, json_t *va
                 return;
         }
         print_clock();
-        printf("  %s ", t->label);
+        printf("  ");
+        print_text(t->label);
+        putchar(' ');
         print_pairs(value_take);
         putchar('\n');
         json_decref(value_take);
@@ -105,7 +108,9 @@ static void say_availability(const struct monitor *m, const struct thing *t, boo
                 return;
         }
         print_clock();
-        printf("  %s is %s\n", t->label, is_available ? "back" : "away: its application may be restarting");
+        printf("  ");
+        print_text(t->label);
+        printf(" is %s\n", is_available ? "back" : "away: its application may be restarting");
         fflush(stdout);
 }
 

@@ -59,8 +59,8 @@ static void on_state(void *userdata, enum ocf_state state, int result, const cha
         if (s->ctl->is_json)
                 print_json_line(
                         json_pack("{s:s, s:s, s:s}", "event", "state", "state", names[state], "text", text));
-        if (!s->ctl->is_json && !s->ctl->is_quiet && state != OCF_STATE_CONNECTING)
-                fprintf(stderr, "%s%s%s\n", names[state], text[0] ? ": " : "", text);
+        if (!s->ctl->is_json && state != OCF_STATE_CONNECTING)
+                remark(s->ctl, "%s%s%s", names[state], text[0] ? ": " : "", text);
         /* What is refused from the beginning is most likely a mistake on the command line. */
         if (state == OCF_STATE_REFUSED && !s->was_ready) {
                 if (s->ctl->is_quiet || s->ctl->is_json)

@@ -129,8 +129,10 @@ int print_json(const struct ctl *c, json_t *json_take);    /* pretty on a termin
 int print_json_line(json_t *json_take);                    /* of a stream */
 void print_value(const json_t *value);                     /* for people: key: value, a line each */
 void print_pairs(const json_t *value); /* key=value key=value, without the end of the line */
-void hint(const struct ctl *c, const char *format, ...) OCF_PRINTF(2, 3); /* not with -q */
+void hint(const struct ctl *c, const char *format, ...) OCF_PRINTF(2, 3);   /* not with -q */
+void remark(const struct ctl *c, const char *format, ...) OCF_PRINTF(2, 3); /* not with -q either */
 void complain(const struct ctl *c, const char *format, ...) OCF_PRINTF(2, 3);
+void print_text(const char *text);                /* of others: control characters are shown, not sent */
 const char *bold(void), *dim(void), *plain(void); /* "" where there are no colours */
 int flush_output(int exit_code);                  /* EXIT_FAILED when standard output could not take it */
 

@@ -28,15 +28,46 @@ const char *plain(void) {
         return has_colours() ? "\033[0m" : "";
 }
 
+/* What comes from the network or from an app shall not speak to the terminal: control characters are shown as
+ * JSON has them, the old ones and those of ISO 6429 that are two bytes in UTF-8. */
+static void put_text(FILE *f, const char *text) {
+        for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
+                if (*s < 0x20 || *s == 0x7f)
+                        fprintf(f, "\\u%04x", (unsigned)*s);
+                else if (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+                        fprintf(f, "\\u%04x", (unsigned)*++s);
+                else
+                        fputc(*s, f);
+        }
+}
+
+static void say(const char *lead, const char *format, va_list args) OCF_PRINTF(2, 0);
+static void say(const char *lead, const char *format, va_list args) {
+        char text[2048];
+
+        vsnprintf(text, sizeof(text), format, args);
+        fputs(lead, stderr);
+        put_text(stderr, text);
+        fputc('\n', stderr);
+}
+
 void hint(const struct ctl *c, const char *format, ...) {
         va_list args;
 
         if (c->is_quiet)
                 return;
         va_start(args, format);
-        fprintf(stderr, "Hint: ");
-        vfprintf(stderr, format, args);
-        fprintf(stderr, "\n");
+        say("Hint: ", format, args);
+        va_end(args);
+}
+
+void remark(const struct ctl *c, const char *format, ...) {
+        va_list args;
+
+        if (c->is_quiet)
+                return;
+        va_start(args, format);
+        say("", format, args);
         va_end(args);
 }
 
@@ -44,9 +75,7 @@ void complain(const struct ctl *c, const char *format, ...) {
         va_list args;
 
         va_start(args, format);
-        fprintf(stderr, "ocfctl: ");
-        vfprintf(stderr, format, args);
-        fprintf(stderr, "\n");
+        say("ocfctl: ", format, args);
         va_end(args);
 }
 
@@ -76,14 +105,8 @@ int print_json_line(json_t *json_take) {
 
 /* ---- values for people ---- */
 
-/* What comes from the network shall not speak to the terminal: control characters are shown as they are in
- * JSON. */
-static void print_text(const char *s) {
-        for (; *s; s++)
-                if ((unsigned char)*s < 0x20 || *s == 0x7f)
-                        printf("\\u%04x", (unsigned)(unsigned char)*s);
-                else
-                        putchar(*s);
+void print_text(const char *text) {
+        put_text(stdout, text);
 }
 
 static void print_item(const json_t *item) {
