@@ -60,6 +60,15 @@ static bool write_all(FILE *f, const struct model *m) {
                         if (r->mode != RESOURCE_CORE && !r->removed && fprintf(f, "%zu %s\n", i, r->href) < 0)
                                 return false;
                 }
+        /* Those that are still awaited stay on the list: we may be restarted again before their apps are
+         * back. */
+        LIST_FOR_EACH(i, &m->expected) {
+                const struct expected_href *e = LIST_ENTRY(i, struct expected_href, link);
+
+                if (!model_resource_find(m, e->device, span_of_string(e->href)) &&
+                    fprintf(f, "%u %s\n", e->device, e->href) < 0)
+                        return false;
+        }
         return fflush(f) == 0;
 }
 
