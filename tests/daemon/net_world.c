@@ -55,7 +55,7 @@ static int namespace_new(void) {
         return fd;
 }
 
-static void run_line(const char *format, va_list args) {
+OCF_PRINTF(1, 0) static void run_line(const char *format, va_list args) {
         char line[1024];
 
         assert_true(vsnprintf(line, sizeof(line), format, args) < (int)sizeof(line));

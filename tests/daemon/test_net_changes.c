@@ -157,7 +157,7 @@ static void test_a_deprecated_address_serves_those_who_know_it(void **state) {
         world_cable(w, "eth0");
         run("ip addr add 2001:db8::1/64 dev eth0 && ip addr add 2001:db8::2/64 dev eth0");
         world_start(w);
-        assert_true(has_endpoint(w, 0, "2001:db8::1"));
+        UNTIL(w, has_endpoint(w, 0, "2001:db8::1") && has_endpoint(w, 0, "2001:db8::2"));
         run("ip addr change 2001:db8::1/64 dev eth0 preferred_lft 0");
         UNTIL(w, !has_endpoint(w, 0, "2001:db8::1"));
         assert_int_equal(w->n_lost, 0);
