@@ -59,7 +59,7 @@ install_missing() {
     rm -f "$log"
 }
 
-# build_in NAME MESON-OPTIONS...: configures $build_root/NAME once and compiles; quiet unless it fails.
+# build_in NAME MESON-OPTIONS...: configures $build_root/NAME once and compiles, all or $build_targets; quiet unless it fails.
 build_in() {
     local directory=$build_root/$1 log
     shift
@@ -70,7 +70,7 @@ build_in() {
         meson configure "$directory" "$@" >"$log" 2>&1
     else
         meson setup "$directory" "$root" "$@" >"$log" 2>&1
-    fi && meson compile -C "$directory" >>"$log" 2>&1 || {
+    fi && ninja -C "$directory" ${build_targets:-} >>"$log" 2>&1 || {
         grep -E -A 12 'error:|ERROR:|FAILED:|undefined reference' "$log" | head -n 60 >&2
         say "The whole log is in $log" >&2
         return 1
