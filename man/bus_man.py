@@ -5,6 +5,7 @@ The sentences stand in the XML, beside the members they are about; the table of
 errors is read from the one table of faults. What is written by hand here is
 only what no member can say: the tree, the values, the recipe.
 """
+import html
 import pathlib
 import re
 import sys
@@ -50,8 +51,8 @@ What D-Bus cannot say is a struct (sv), an escape:
 The daemon may restart, and the bus may.
 An application that registers by itself should
 .IP 1. 4
-watch the name org.ocfd (the signal NameOwnerChanged of the bus), and call Register whenever it gets an owner, also when
-it is there already at the start;
+watch the name org.ocfd (the signal NameOwnerChanged of org.freedesktop.DBus, and of nobody else: others can send one
+that looks the same), and call Register whenever it gets an owner, also when it is there already at the start;
 .IP 2. 4
 try again with growing pauses when Register fails with Unavailable, LimitsExceeded or AlreadyExists, and tell people about
 every other error;
@@ -71,7 +72,7 @@ def escape(text):
 
 def paragraphs(comment):
     """A comment as lines of troff: its indentation inside the XML means nothing."""
-    lines = [escape(line.strip()) for line in comment.strip().splitlines() if line.strip()]
+    lines = [escape(html.unescape(line.strip())) for line in comment.strip().splitlines() if line.strip()]
     # what a line begins with a name and its type, or with one word and a colon, is an entry of its own
     return "\n".join(".br\n" + line if i and re.match(r"\w+( \([a-z{}()]+|:)", line) else line for i, line in enumerate(lines))
 

@@ -18,6 +18,7 @@ struct globs {
 struct rule {
         struct list link;
         char *file;
+        bool has_name; /* User= or Unit= stands there, right or wrong */
         bool has_uid;
         uint32_t uid;
         char *unit;
@@ -144,6 +145,7 @@ static const char *on_entry(void *context, const struct ini_entry *e) {
                 return no_memory;
         if (!e->key)
                 return NULL;
+        rule->has_name |= strcmp(e->key, "User") == 0 || strcmp(e->key, "Unit") == 0;
         if (strcmp(e->key, "User") == 0)
                 return set_user(r, rule, e->value);
         if (strcmp(e->key, "Unit") == 0)
@@ -174,7 +176,7 @@ int apps_load(struct apps_rules **ret, const char *directory,
                 const struct rule *rule = LIST_ENTRY(i, struct rule, link);
                 char message[4400];
 
-                if (rule->has_uid || rule->unit)
+                if (rule->has_name)
                         continue;
                 snprintf(message, sizeof(message),
                          "%s: it names neither User= nor Unit=, so it is about nobody", rule->file);

@@ -2,6 +2,7 @@
  * ocfd: options, configuration, and then the daemon.
  */
 #include "base/error.h"
+#include "daemon/apps.h"
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/diag.h"
@@ -21,7 +22,7 @@ static void usage(FILE *to) {
               "\n"
               "  -c, --config FILE  read FILE instead of " CONFIG_FILE_DEFAULT "\n"
               "                     (and FILE's own directory FILE.d instead of ocfd.conf.d)\n"
-              "      --check        read the configuration, say what is wrong with it, and end\n"
+              "      --check        read the configuration and apps.d, say what is wrong, and end\n"
               "  -h, --help         show this\n"
               "      --version      show the version\n"
               "\n"
@@ -42,6 +43,19 @@ static int load(struct config *config, const char *file) {
                 fprintf(stderr, "ocfd: cannot read %s: %s\n", file ? file : CONFIG_FILE_DEFAULT,
                         strerror(-r));
         return r;
+}
+
+/* What serve() would refuse before it begins: the rules belong to the configuration. */
+static int check_rules(const struct config *config) {
+        struct apps_rules *rules = NULL;
+        int r = apps_load(&rules, config->apps_directory, told, NULL);
+
+        if (r < 0)
+                fprintf(stderr, "ocfd: cannot read %s: %s\n", config->apps_directory, strerror(-r));
+        if (!r)
+                puts("The configuration is valid.");
+        apps_free(rules);
+        return r ? DAEMON_E_REFUSED : 0;
 }
 
 static int serve(const struct config *config) {
@@ -102,10 +116,7 @@ int main(int argc, char **argv) {
                 config_deinit(&config);
                 return STATUS_NOTCONFIGURED;
         }
-        if (check)
-                puts("The configuration is valid.");
-        else
-                r = serve(&config);
+        r = check ? check_rules(&config) : serve(&config);
         config_deinit(&config);
         return r == 0 ? EXIT_SUCCESS : r == DAEMON_E_REFUSED ? STATUS_NOTCONFIGURED : EXIT_FAILURE;
 }
