@@ -7,7 +7,7 @@
  *     bus_manager.c      Manager1        bus_device.c       Device1
  *     bus_application.c  Application1    bus_resource.c     Resource1
  *     bus_register.c     what a registration says
- *     bus_handler.c      calls to Handler1
+ *     bus_handler.c      calls to Handler1         bus_answer.c  what comes back
  *     bus_update.c       Updated, to those who published
  *     bus_request.c      requests of local apps
  *     bus_subscriber.c   local observers
@@ -132,6 +132,9 @@ void bus_handlers_unused(struct bus_client *client); /* frees those that the mod
 void bus_handlers_lost(struct bus_client *client);   /* it left; calls under way are answered */
 void bus_calls_expire(struct bus *b, uint64_t now_us);
 int bus_append_subject(sd_bus_message *m, const struct subject *s);
+
+/* bus_answer.c: the answer that m is, which may be an error; good until the scratch is used again. */
+void bus_answer_read(struct bus *b, sd_bus_message *m, const struct call *call, struct ocf_response *ret);
 
 /* bus_update.c */
 void bus_updates_tell(struct bus_client *c, const struct resource *resource, const struct ocf_request *cause);
