@@ -8,8 +8,8 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
-from dbus_wire import BusError, V
-from harness import BUS_CONFIG, SLOW, Network, equal, eventually, main, raises, test
+from dbus_wire import BusError
+from harness import BUS_CONFIG, SLOW, SOURCE, Network, equal, eventually, main, test
 
 COMMANDS = ["status", "apps", "resources", "serve", "get", "set", "observe", "monitor"]
 
@@ -17,6 +17,21 @@ COMMANDS = ["status", "apps", "resources", "serve", "get", "set", "observe", "mo
 def run(w, *args, stdin="", env=None, bus=True, **more):
     argv = [str(w.programs["ocfctl"]), *(["--bus", w.address] if bus else []), *map(str, args)]
     return subprocess.run(argv, input=stdin, capture_output=True, text=True, errors="replace", timeout=20 * SLOW, env={**os.environ, **(env or {})}, **more)
+
+
+def documented(text, value):
+    """Every name in the JSON is one of ocfctl(1); below "value" and "changed" stand those of the resource."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            assert re.search(rf"\b{key}\b", text), f"ocfctl(1) does not know {key!r}"
+            if key not in ("value", "changed"):
+                documented(text, item)
+    elif isinstance(value, list):
+        for item in value:
+            documented(text, item)
+
+
+PAGE = (SOURCE / "man/ocfctl.1").read_text().partition(".SH JSON")[2]
 
 
 def lines(process):
@@ -153,6 +168,9 @@ def ocfctl_json_of_what_is_there(w):
     assert "oic.if.a" in a["interfaces"], a
     assert "/oic/d" in {r["href"] for r in w.ocfctl_json("resources", "--all")["resources"]}
 
+    for command in ("status", "apps", "resources"):
+        documented(PAGE, w.ocfctl_json(command))
+
     # what people get: aligned, nothing but data on standard output
     text = w.ocfctl("status")
     assert "Test gateway" in text and device["device_id"] in text and "eth0" in text, text
@@ -245,6 +263,7 @@ def ocfctl_serve(w):
     w.ocfctl("set", "/b", "x=6")
     eventually(lambda: any(line["event"] == "updated" for line in lines(result)), "it is told")
     told = lines(result)
+    documented(PAGE, told)
     assert {"event": "state", "state": "registered", "text": ""} in told, told
     assert {"event": "updated", "href": "/b", "changed": {"x": 6}, "value": {"x": 6}} in told, told
 
@@ -324,7 +343,8 @@ def ocfctl_monitor(w):
     w.start_ocfd()
     people.says(r"\+ ocfd$")
     assert told(event="removed", kind="daemon") and eventually(lambda: told(event="added", kind="daemon"), "it is back")
-    equal([e for e in lines(only) if e], [])
+    documented(PAGE, lines(program))
+    equal(lines(only), [])
     assert "/a" not in only.output(), only.output()
 
 
