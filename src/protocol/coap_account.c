@@ -26,6 +26,7 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct 
         if (!a)
                 return NULL;
         memcpy(a->ip, ip, sizeof(ip));
+        a->next_mid = ep->next_mid++;
         coap_hash_link(&ep->by_account, &a->node, hash);
         return a;
 }

@@ -82,7 +82,7 @@ static struct span etag_for(struct coap_endpoint *ep, const struct coap_response
 
         if (r->etag.n)
                 return span_of(r->etag.data, ocf_min_size(r->etag.n, COAP_ETAG_MAX));
-        hash = coap_hash_bytes(ep->seed, r->payload.data, r->payload.n);
+        hash = coap_hash_bytes(ep->etag_seed, r->payload.data, r->payload.n);
         memcpy(buf, &hash, 8);
         return span_of(buf, 8);
 }
@@ -94,15 +94,21 @@ struct span coap_answer(struct coap_endpoint *ep, uint64_t now_ms, const struct 
                           .etag = span_of(response->etag.data, ocf_min_size(response->etag.n, COAP_ETAG_MAX)),
                           .max_age_s = response->max_age_s,
                           .n_total = response->payload.n };
+        struct coap_shape whole;
         struct coap_builder b;
         uint8_t etag[8];
 
+        if ((p.code >= COAP_BAD_REQUEST || p.code == COAP_VALID) && shape->has_block2 && shape->block2_num) {
+                whole = *shape; /* it is about the resource, not about the block that was asked for */
+                whole.has_block2 = false;
+                return coap_answer(ep, now_ms, &whole, response, options);
+        }
         if (!select_block(&p, shape, (uint8_t)ep->config.block_szx))
                 return plain_error(ep, shape, COAP_BAD_REQUEST, "There is no block with this number",
                                    options);
         if (p.n < p.n_total) {
                 p.etag = etag_for(ep, response, etag);
-                if (p.num == 0)
+                if (p.num == 0 && !shape->multicast)
                         (void)coap_body_keep(ep, now_ms, shape, response,
                                              p.etag); /* without it the rest is asked for anew */
         }
@@ -131,10 +137,11 @@ struct span coap_answer_block(struct coap_endpoint *ep, const struct coap_shape 
         return writer_span(&b.w);
 }
 
-struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, const struct coap_shape *shape) {
+struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, struct coap_account *a,
+                                                   const struct coap_shape *shape) {
         return (struct coap_answer_options){
                 .type = shape->confirmable ? COAP_ACK : COAP_NON,
-                .mid = shape->confirmable ? shape->mid : coap_endpoint_next_mid(ep),
+                .mid = shape->confirmable ? shape->mid : coap_endpoint_next_mid(ep, a),
                 .observe = -1,
         };
 }

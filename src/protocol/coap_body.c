@@ -49,6 +49,8 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
 
         if (b)
                 coap_body_free(ep, b);
+        if (coap_pages_for(response->payload.n) > ep->config.limits.n_pages_per_peer)
+                return NULL; /* whatever made room for it */
         while (!(b = coap_pool_take(&ep->bodies)))
                 if (!make_room(ep, now_ms))
                         return NULL;

@@ -1,10 +1,11 @@
 #include "protocol/coap_private.h"
 
 #include <string.h>
+
 /* ---- small things for the other files ---- */
 
-uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep) {
-        return ep->next_mid++;
+uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep, struct coap_account *a) {
+        return a ? a->next_mid++ : ep->next_mid++;
 }
 
 uint32_t coap_endpoint_random_below(struct coap_endpoint *ep, uint32_t n) {
@@ -68,7 +69,7 @@ static struct coap_shape shape_of_request(const struct coap_endpoint *ep, const 
                 .confirmable = m->type == COAP_CON,
                 .multicast = multicast,
                 .ocf_version = r->ocf_version,
-                .wants_observe = r->wants_observe,
+                .wants_observe = r->wants_observe && !d->block2_num, /* RFC 7959, 3.4: the first block only */
         };
 
         s.request_hash =
@@ -95,7 +96,7 @@ static void answer_at_once(struct coap_endpoint *ep, uint64_t now_ms, const stru
                 return;
         }
         whole.has_block2 = false;
-        options = coap_answer_piggybacked(ep, shape);
+        options = coap_answer_piggybacked(ep, NULL, shape);
         coap_endpoint_send(ep, &shape->peer, coap_answer(ep, now_ms, &whole, &response, &options));
 }
 
@@ -115,7 +116,7 @@ static bool answer_block(struct coap_endpoint *ep, uint64_t now_ms, const struct
                 return true;
         }
         coap_body_touch(ep, now_ms, body);
-        options = coap_answer_piggybacked(ep, shape);
+        options = coap_answer_piggybacked(ep, body->account, shape);
         coap_endpoint_send(ep, &shape->peer, coap_answer_block(ep, shape, body, &options));
         return true;
 }
@@ -291,7 +292,7 @@ void coap_endpoint_receive(struct coap_endpoint *ep, uint64_t now_ms, const stru
                 return;
         }
         if (m.type == COAP_ACK || m.type == COAP_RST) {
-                if (!multicast)
+                if (!multicast && m.code == COAP_EMPTY)
                         on_acknowledgement(ep, now_ms, peer, &m);
         } else if (m.code && m.code >> 5 == 0) {
                 if (multicast)

@@ -102,6 +102,8 @@ struct coap_endpoint *coap_endpoint_init(void *memory, const struct coap_config 
         lay_out(&l, ep, &config->limits);
         high = config->random(config->random_context);
         ep->seed = (uint64_t)high << 32 | config->random(config->random_context);
+        high = config->random(config->random_context);
+        ep->etag_seed = (uint64_t)high << 32 | config->random(config->random_context);
         ep->next_mid = (uint16_t)config->random(config->random_context);
         list_init(&ep->pending_unacknowledged);
         list_init(&ep->pending);

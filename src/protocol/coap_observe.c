@@ -252,7 +252,7 @@ static void send_notification(struct coap_endpoint *ep, uint64_t now_ms, struct 
                               const struct coap_response *response, bool con, bool last) {
         struct coap_shape shape = shape_of(ep, o);
         struct coap_answer_options options = { .type = con ? COAP_CON : COAP_NON,
-                                               .mid = coap_endpoint_next_mid(ep),
+                                               .mid = coap_endpoint_next_mid(ep, o->account),
                                                .observe = last ? -1 : (int64_t)next_sequence(o) };
         struct span message = coap_answer(ep, now_ms, &shape, response, &options);
         struct coap_reliable *r = NULL;
@@ -292,8 +292,9 @@ int coap_observer_respond(struct coap_endpoint *ep, uint64_t now_ms, struct coap
         return 0;
 }
 
-void coap_observer_ignore(struct coap_observer *o) {
+void coap_observer_ignore(struct coap_endpoint *ep, struct coap_observer *o) {
         o->pending = false;
+        make_due(ep, o);
 }
 
 void coap_endpoint_notify(struct coap_endpoint *ep, uint64_t now_ms, uint64_t resource) {

@@ -28,6 +28,8 @@ struct coap_account {
         struct coap_hash_node node;
         uint8_t ip[16];
         uint32_t n_exchanges, n_observers, n_pages;
+        uint16_t next_mid; /* of ours to this peer: what others are told does not bring an id back (RFC
+                              7252, 4.4) */
 };
 
 /* What the answer to a request has to look like. */
@@ -151,7 +153,7 @@ struct coap_seen {
 
 struct coap_endpoint {
         struct coap_config config;
-        uint64_t seed;
+        uint64_t seed, etag_seed; /* ETags leave the house, the other hashes never do */
         uint16_t next_mid;
         struct coap_pool accounts, exchanges, reliables, observers, resources, bodies, delayed;
         struct coap_hash by_account, by_exchange, by_reliable, by_observer, by_resource, by_body;
@@ -179,7 +181,7 @@ bool coap_account_keep(struct coap_endpoint *ep, struct coap_account *a, struct 
 void coap_account_drop(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s);
 
 /* coap_endpoint.c */
-uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep);
+uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep, struct coap_account *a); /* a may be NULL */
 uint32_t coap_endpoint_random_below(struct coap_endpoint *ep, uint32_t n);
 uint64_t coap_endpoint_mid_hash(const struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid);
 void coap_endpoint_send(struct coap_endpoint *ep, const struct coap_peer *to, struct span message);
@@ -218,8 +220,9 @@ struct coap_answer_options {
 struct span coap_answer(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_shape *shape,
                         const struct coap_response *response, const struct coap_answer_options *options);
 /* The usual way of an answer: in the ACK of a CON, or as a NON. */
-struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, const struct coap_shape *shape);
-bool coap_answer_is_suppressed(const struct coap_shape *shape, uint8_t code); /* by No-Response */
+struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, struct coap_account *a,
+                                                   const struct coap_shape *shape); /* a may be NULL */
+bool coap_answer_is_suppressed(const struct coap_shape *shape, uint8_t code);       /* by No-Response */
 /* One block of a body that is kept; out of range is 4.00. */
 struct span coap_answer_block(struct coap_endpoint *ep, const struct coap_shape *shape,
                               const struct coap_body *body, const struct coap_answer_options *options);
@@ -250,6 +253,6 @@ bool coap_observer_resends(struct coap_endpoint *ep, struct coap_observer *o);
 bool coap_observer_event(struct coap_endpoint *ep, struct coap_event *ret);
 int coap_observer_respond(struct coap_endpoint *ep, uint64_t now_ms, struct coap_observer *o,
                           const struct coap_response *response);
-void coap_observer_ignore(struct coap_observer *o);
+void coap_observer_ignore(struct coap_endpoint *ep, struct coap_observer *o);
 
 #endif

@@ -16,8 +16,14 @@ static int64_t grant_observation(struct coap_endpoint *ep, uint64_t now_ms, stru
         uint8_t query[COAP_OBSERVER_QUERY_MAX];
         struct coap_observer *o;
 
-        if (!x->shape.wants_observe || !response->observe || response->code >= COAP_BAD_REQUEST)
+        if (!x->shape.wants_observe)
                 return -1;
+        if (!response->observe || response->code >= COAP_BAD_REQUEST) {
+                o = coap_observer_find(ep, &x->shape.peer, x->shape.token, x->shape.n_token);
+                if (o) /* from this answer its client takes that it is on no list any more */
+                        coap_observer_free(ep, o);
+                return -1;
+        }
         coap_pages_copy(&ep->pages, x->observe_query, 0, query, x->observe_query.n);
         o = coap_observer_new(ep, now_ms, &x->shape, span_of(query, x->observe_query.n), response->resource);
         return o ? (int64_t)o->sequence : -1;
@@ -25,7 +31,7 @@ static int64_t grant_observation(struct coap_endpoint *ep, uint64_t now_ms, stru
 
 static void answer_separately(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
                               const struct coap_response *response, int64_t observe) {
-        struct coap_answer_options options = { COAP_CON, coap_endpoint_next_mid(ep), observe };
+        struct coap_answer_options options = { COAP_CON, coap_endpoint_next_mid(ep, x->account), observe };
         struct span message = coap_answer(ep, now_ms, &x->shape, response, &options);
 
         if (coap_reliable_send(ep, now_ms, x->account, &x->shape.peer, options.mid, message, 0, 0))
@@ -54,7 +60,7 @@ static void answer_exchange(struct coap_endpoint *ep, uint64_t now_ms, struct co
         } else if (x->acknowledged) {
                 answer_separately(ep, now_ms, x, response, observe);
         } else {
-                options = coap_answer_piggybacked(ep, &x->shape);
+                options = coap_answer_piggybacked(ep, x->account, &x->shape);
                 options.observe = observe;
                 message = coap_answer(ep, now_ms, &x->shape, response, &options);
                 coap_endpoint_send(ep, &x->shape.peer, message);
@@ -83,7 +89,7 @@ void coap_endpoint_ignore(struct coap_endpoint *ep, coap_id id) {
         void *waiting = by_id(ep, id, &is_observer);
 
         if (waiting && is_observer)
-                coap_observer_ignore(waiting);
+                coap_observer_ignore(ep, waiting);
         else if (waiting && ((struct coap_exchange *)waiting)->state == EXCHANGE_PENDING)
                 coap_exchange_free(ep, waiting);
 }

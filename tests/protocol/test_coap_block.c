@@ -221,6 +221,47 @@ static void test_bodies_do_not_outlive_their_time(void **state) {
         world_close(&w);
 }
 
+/* The resource went while it was fetched: that is what the answer says, not that there is no such block. */
+static void test_an_error_to_a_later_block(void **state) {
+        struct coap_peer p = peer(1);
+        struct coap_response gone = { .code = COAP_NOT_FOUND,
+                                      .content_format = COAP_FORMAT_NONE,
+                                      .payload = SPAN_LITERAL("No such resource"),
+                                      .max_age_s = -1 };
+        struct coap_message m;
+        struct world w;
+
+        world_open(&w, NULL);
+        get_block(&w, &p, 1, 3, 6, COAP_GET);
+        pop_request(&w, "/x");
+        answer(&w, gone);
+        m = hear(&w);
+        assert_int_equal(m.code, COAP_NOT_FOUND);
+        assert_int_equal(option(&m, COAP_OPTION_BLOCK2), -1);
+        assert_true(span_equal_string(m.payload, "No such resource"));
+        world_close(&w);
+}
+
+/* A stranger who sends with somebody's address must not fill our pages; the next block is asked for anew. */
+static void test_answers_to_multicasts_are_not_kept(void **state) {
+        struct coap_peer p = peer(1);
+        struct coap_counts counts;
+        struct coap_message m;
+        struct world w;
+
+        fill();
+        world_open(&w, NULL);
+        say(&w, &p, true, "\x50\x01\x00\x07\xb1x", 6);
+        sleep_until_due(&w);
+        pop_request(&w, "/x");
+        answer(&w, long_content(3000));
+        m = hear(&w);
+        assert_int_equal(option(&m, COAP_OPTION_BLOCK2), 0 << 4 | 8 | 6);
+        coap_endpoint_counts(w.ep, &counts);
+        assert_int_equal(counts.n_pages, 0);
+        world_close(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_whole_transfers),
@@ -231,6 +272,8 @@ int main(void) {
                 cmocka_unit_test(test_the_rest_of_a_post_that_is_gone),
                 cmocka_unit_test(test_the_rest_of_a_post),
                 cmocka_unit_test(test_bodies_do_not_outlive_their_time),
+                cmocka_unit_test(test_an_error_to_a_later_block),
+                cmocka_unit_test(test_answers_to_multicasts_are_not_kept),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

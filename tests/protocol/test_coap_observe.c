@@ -327,6 +327,92 @@ static void test_ten_thousand_observers_need_no_more_room_than_there_is(void **s
         world_close(&w);
 }
 
+static void test_a_change_while_it_was_given_up_makes_one_more(void **state) {
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        world_open(&w, NULL);
+        register_observer(&w, &p, 't', 1);
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        assert_true(pop(&w));
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        coap_endpoint_ignore(w.ep, w.event.id);
+        (void)notified(&w, "1");
+        assert_false(pop(&w));
+        world_close(&w);
+}
+
+/* RFC 7252, 4.2 and 4.3: they are empty, or they are to be ignored. */
+static void test_a_reset_with_a_code_is_no_reset(void **state) {
+        struct coap_peer p = peer(1);
+        struct coap_message m;
+        struct world w;
+
+        world_open(&w, NULL);
+        register_observer(&w, &p, 't', 1);
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        m = notified(&w, "1");
+        say(&w, &p, false, (uint8_t[]){ 0x70, 0x01, (uint8_t)(m.mid >> 8), (uint8_t)m.mid }, 4);
+        say(&w, &p, false, (uint8_t[]){ 0x70, 0x45, (uint8_t)(m.mid >> 8), (uint8_t)m.mid }, 4);
+        assert_int_equal(coap_endpoint_observers(w.ep, RESOURCE), 1);
+        acknowledge(&w, &p, COAP_RST, m.mid);
+        assert_int_equal(coap_endpoint_observers(w.ep, RESOURCE), 0);
+        world_close(&w);
+}
+
+/* RFC 7641, 3.1: without Observe in the answer the client is on no list, so neither on ours. */
+static void test_registering_again_in_vain_ends_the_older(void **state) {
+        static const char again[] = "\x51\x01\x20\x02t\x60\x51x";
+        struct coap_peer p = peer(1);
+        struct coap_message m;
+        struct world w;
+
+        world_open(&w, NULL);
+        register_observer(&w, &p, 't', 1);
+        SAY(&w, &p, again);
+        pop_request(&w, "/x");
+        answer(&w, content("no longer"));
+        m = hear(&w);
+        assert_int_equal(option(&m, COAP_OPTION_OBSERVE), -1);
+        assert_int_equal(coap_endpoint_observers(w.ep, RESOURCE), 0);
+        world_close(&w);
+}
+
+/* RFC 7959, 3.4: Observe belongs to the first block only. */
+static void test_a_later_block_registers_nothing(void **state) {
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        world_open(&w, NULL);
+        SAY(&w, &p, "\x51\x01\x20\x01t\x60\x51x\xc1\x10");
+        pop_request(&w, "/x");
+        assert_false(w.event.request.wants_observe);
+        world_close(&w);
+}
+
+/* RFC 7252, 4.4: what others are told must not bring an id back too soon. 65536 is a multiple of many things.
+ */
+static void test_ids_are_counted_for_each_peer(void **state) {
+        struct coap_peer p = peer(1), other = peer(2);
+        struct coap_message first, second;
+        struct world w;
+
+        world_open(&w, NULL);
+        register_observer(&w, &p, 't', 1);
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        first = notified(&w, "1");
+        for (uint8_t i = 0; i < 5; i++) {
+                say(&w, &other, false, (uint8_t[]){ 0x50, 1, 0x30, i, 0x51 + 0x60, 'y' }, 6);
+                assert_true(pop(&w));
+                answer(&w, content("y"));
+                (void)hear(&w);
+        }
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        second = notified(&w, "2");
+        assert_int_equal((uint16_t)(second.mid - first.mid), 1);
+        world_close(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_register_notify_cancel),
@@ -342,6 +428,11 @@ int main(void) {
                 cmocka_unit_test(test_a_long_query_is_answered_but_not_observed),
                 cmocka_unit_test(test_full_is_a_plain_answer),
                 cmocka_unit_test(test_ten_thousand_observers_need_no_more_room_than_there_is),
+                cmocka_unit_test(test_a_change_while_it_was_given_up_makes_one_more),
+                cmocka_unit_test(test_a_reset_with_a_code_is_no_reset),
+                cmocka_unit_test(test_registering_again_in_vain_ends_the_older),
+                cmocka_unit_test(test_a_later_block_registers_nothing),
+                cmocka_unit_test(test_ids_are_counted_for_each_peer),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
