@@ -155,7 +155,7 @@ static void test_a_deprecated_address_serves_those_who_know_it(void **state) {
         struct world *w = *state;
 
         world_cable(w, "eth0");
-        run("ip addr add 2001:db8::1/64 dev eth0 && ip addr add 2001:db8::2/64 dev eth0");
+        run("ip addr add 2001:db8::1/64 dev eth0 nodad && ip addr add 2001:db8::2/64 dev eth0 nodad");
         world_start(w);
         UNTIL(w, has_endpoint(w, 0, "2001:db8::1") && has_endpoint(w, 0, "2001:db8::2"));
         run("ip addr change 2001:db8::1/64 dev eth0 preferred_lft 0");

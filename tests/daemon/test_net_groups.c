@@ -17,9 +17,10 @@ static void two_cables(struct world *w) {
                 snprintf(name, sizeof(name), "eth%d", i);
                 world_cable(w, name);
                 run("ip addr add 192.0.%d.1/24 dev %s && ip addr add 10.%d.0.1/8 dev %s", i, name, i, name);
-                run("ip addr add fe80::%d:1/64 dev %s", i, name);
-                run_far(w, "ip addr add 192.0.%d.2/24 dev far-%s && ip addr add fe80::%d:2/64 dev far-%s", i,
-                        name, i, name);
+                run("ip addr add fe80::%d:1/64 dev %s nodad", i, name);
+                run_far(w,
+                        "ip addr add 192.0.%d.2/24 dev far-%s && ip addr add fe80::%d:2/64 dev far-%s nodad",
+                        i, name, i, name);
         }
 }
 

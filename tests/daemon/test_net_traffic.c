@@ -20,8 +20,8 @@ static struct net_counts counts(const struct world *w) {
 static void start_host(struct world *w) {
         world_cable(w, "eth0");
         run("ip addr add 192.0.2.1/24 dev eth0 && ip addr add 192.0.2.77/24 dev eth0");
-        run("ip addr add 2001:db8::1/64 dev eth0 && ip addr add 2001:db8::77/64 dev eth0");
-        run_far(w, "ip addr add 192.0.2.2/24 dev far-eth0 && ip addr add 2001:db8::2/64 dev far-eth0");
+        run("ip addr add 2001:db8::1/64 dev eth0 nodad && ip addr add 2001:db8::77/64 dev eth0 nodad");
+        run_far(w, "ip addr add 192.0.2.2/24 dev far-eth0 && ip addr add 2001:db8::2/64 dev far-eth0 nodad");
         w->echoes = true;
         world_start(w);
         UNTIL(w, has_endpoint(w, 0, "2001:db8::77"));
@@ -81,8 +81,8 @@ static void test_link_local_requests_keep_their_interface(void **state) {
 
                 snprintf(name, sizeof(name), "eth%d", i);
                 world_cable(w, name);
-                run("ip addr add fe80::1/64 dev %s", name);
-                run_far(w, "ip addr add fe80::2/64 dev far-%s", name);
+                run("ip addr add fe80::1/64 dev %s nodad", name);
+                run_far(w, "ip addr add fe80::2/64 dev far-%s nodad", name);
         }
         world_start(w);
         UNTIL(w, has_endpoint(w, 0, "fe80::1"));
@@ -109,7 +109,7 @@ static void test_a_global_peer_asks_a_link_local_address(void **state) {
         struct sockaddr_in6 from = { .sin6_family = AF_INET6, .sin6_port = htons(7000) };
 
         start_host(w);
-        run("ip addr add fe80::1/64 dev eth0");
+        run("ip addr add fe80::1/64 dev eth0 nodad");
         close(fd);
         assert_int_equal(setns(w->far, CLONE_NEWNET), 0);
         fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
