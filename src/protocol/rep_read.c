@@ -133,6 +133,17 @@ bool rep_take_raw(struct span *rep, struct rep_token *ret, bool *ret_indefinite,
         if (!rep->n)
                 return false;
         first = rep->data[0];
+        if (first >= 0xc0 &&
+            first <= 0xd7) { /* small tags, of which libcbor refuses those that nobody has assigned */
+                struct span s = *rep;
+
+                (void)span_take_u8(&s, &first);
+                ret->type = REP_TAG;
+                ret->value.unsigned_integer = first & 0x1f;
+                *ret_indefinite = *ret_break = false;
+                *rep = s;
+                return true;
+        }
         if (first >= 0xe0 &&
             (first < 0xf4 || first == 0xf8)) { /* simple values, which libcbor does not know */
                 struct span s = *rep;

@@ -111,6 +111,9 @@ static void test_appendix_a(void **state) {
                 { "bf61610161629f0203ffff", "a26161016162820203" },
                 { "826161bf61626163ff", "826161a161626163" },
                 { "bf6346756ef563416d7421ff", "a26346756ef563416d7421" },
+                { "d101", NULL },
+                { "d81101", "d101" },
+                { "c6d4f6", NULL }, /* unassigned tags: found by fuzzing */
                 { "bfff", "a0" },
                 { "1800", "00" },
                 { "190001", "01" },
