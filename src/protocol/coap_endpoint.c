@@ -184,7 +184,7 @@ static void on_unicast_request(struct coap_endpoint *ep, uint64_t now_ms, const 
                 coap_exchange_repeat(ep, known);
                 return;
         }
-        if (m->type == COAP_NON && !coap_has_effect(m->code) &&
+        if (m->type == COAP_NON &&
             coap_seen_before(ep, now_ms, coap_endpoint_mid_hash(ep, peer, m->mid) ^ bytes_hash))
                 return;
         coap_parse_request(&ep->details, m, &ep->scratch);

@@ -15,8 +15,9 @@
  * All state lives in one block of memory that the caller hands in; a full table
  * is an answer (5.03 with Max-Age, or an observation that is not granted).
  *
- * A request reaches the caller at most once, except GET and FETCH, which may be
- * run again when the client repeats them after they were answered (RFC 7252 4.5).
+ * A request reaches the caller at most once, except what has no effect: GET and
+ * FETCH, and requests that were refused with 4.xx, may be run again when the
+ * client repeats them after they were answered (RFC 7252 4.5).
  */
 #ifndef OCF_PROTOCOL_COAP_ENDPOINT_H
 #define OCF_PROTOCOL_COAP_ENDPOINT_H
@@ -33,7 +34,7 @@ struct coap_limits {
         uint32_t n_observers;
         uint32_t n_observers_per_peer;
         uint32_t n_delayed; /* multicast requests waiting for their leisure */
-        uint32_t n_pages;   /* pages of 1024 bytes for bodies under way, remembered answers and unacknowledged
+        uint32_t n_pages;   /* pages of 256 bytes for bodies under way, remembered answers and unacknowledged
                                messages */
         uint32_t n_pages_per_peer;
         uint32_t n_outgoing; /* bytes of messages that wait for transmit() */

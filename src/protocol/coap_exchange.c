@@ -72,9 +72,17 @@ void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
         coap_pool_give(&ep->exchanges, x);
 }
 
-void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
+/*
+ * What was refused with 4.xx had no effect, so there is nothing to remember: else
+ * whoever may do nothing at all could fill the table, in anybody's name.
+ */
+static bool had_effect(const struct coap_shape *shape, uint8_t code) {
+        return coap_has_effect(shape->method) && !shape->multicast && code >> 5 != 4;
+}
+
+void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x, uint8_t code,
                         struct span answer) {
-        if (!coap_has_effect(x->shape.method) || x->shape.multicast) {
+        if (!had_effect(&x->shape, code)) {
                 coap_exchange_free(ep, x);
                 return;
         }

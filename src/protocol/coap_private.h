@@ -196,7 +196,7 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
                                         const struct coap_shape *shape, uint64_t bytes_hash); /* NULL: full */
 void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x);
 /* It was answered with this message: it is remembered or freed, as its method needs. */
-void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x,
+void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x, uint8_t code,
                         struct span answer);
 void coap_exchange_repeat(struct coap_endpoint *ep,
                           struct coap_exchange *x); /* the same request came again */

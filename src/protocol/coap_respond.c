@@ -65,7 +65,7 @@ static void answer_exchange(struct coap_endpoint *ep, uint64_t now_ms, struct co
                 message = coap_answer(ep, now_ms, &x->shape, response, &options);
                 coap_endpoint_send(ep, &x->shape.peer, message);
         }
-        coap_exchange_done(ep, now_ms, x, message);
+        coap_exchange_done(ep, now_ms, x, response->code, message);
 }
 
 int coap_endpoint_respond(struct coap_endpoint *ep, uint64_t now_ms, coap_id id,

@@ -576,6 +576,35 @@ static void test_what_used_a_lost_address_is_forgotten(void **state) {
         world_close(&w);
 }
 
+/* Else whoever may do nothing could keep everybody out, with a few hundred datagrams in their names. */
+static void test_what_was_refused_takes_no_place(void **state) {
+        struct coap_limits limits = coap_limits_default;
+        struct coap_response refused = { .code = COAP_UNAUTHORIZED,
+                                         .content_format = COAP_FORMAT_NONE,
+                                         .max_age_s = -1 };
+        struct coap_peer p = peer(1);
+        struct coap_counts counts;
+        struct world w;
+
+        limits.n_exchanges = 4;
+        world_open(&w, &limits);
+        for (uint8_t i = 0; i < 20; i++) {
+                say(&w, &p, false, (uint8_t[]){ i & 1 ? 0x40 : 0x50, COAP_POST, 0, i, 0xb1, 'x' }, 6);
+                pop_request(&w, "/x");
+                answer(&w, refused);
+                assert_int_equal(hear(&w).code, COAP_UNAUTHORIZED);
+        }
+        coap_endpoint_counts(w.ep, &counts);
+        assert_int_equal(counts.n_exchanges, 0);
+        assert_int_equal(counts.n_pages, 0);
+        /* A NON that comes again is dropped nevertheless, a CON is asked again. */
+        say(&w, &p, false, (uint8_t[]){ 0x50, COAP_POST, 0, 18, 0xb1, 'x' }, 6);
+        assert_false(pop(&w));
+        say(&w, &p, false, (uint8_t[]){ 0x40, COAP_POST, 0, 19, 0xb1, 'x' }, 6);
+        pop_request(&w, "/x");
+        world_close(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_con_get_is_answered_in_the_ack),
@@ -602,6 +631,7 @@ int main(void) {
                 cmocka_unit_test(test_each_device_answers_a_multicast),
                 cmocka_unit_test(test_multicast_silence),
                 cmocka_unit_test(test_what_used_a_lost_address_is_forgotten),
+                cmocka_unit_test(test_what_was_refused_takes_no_place),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
