@@ -34,6 +34,13 @@ bool bus_path_number(const char *path, const char *parent, uint64_t *ret) {
         return true;
 }
 
+int bus_nodes_free(char **nodes) {
+        for (char **i = nodes; *i; i++)
+                free(*i);
+        free(nodes); /* sd-bus frees the good ones in the same way */
+        return -ENOMEM;
+}
+
 /* ---- the connection ---- */
 
 static char *address_of(const char *wanted) {

@@ -249,7 +249,7 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         LIST_FOR_EACH(i, &b->control->model->apps) {
                 nodes[n] = strdup(bus_path(path, BUS_APPS, LIST_ENTRY(i, struct app, link)->number));
                 if (!nodes[n++])
-                        return -ENOMEM;
+                        return bus_nodes_free(nodes);
         }
         *ret_nodes = nodes;
         return 0;

@@ -98,7 +98,7 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
         for (size_t i = 0; i < b->control->model->n_devices; i++) {
                 nodes[i] = strdup(bus_path(path, BUS_DEVICES, i));
                 if (!nodes[i])
-                        return -ENOMEM;
+                        return bus_nodes_free(nodes);
         }
         *ret_nodes = nodes;
         return 0;

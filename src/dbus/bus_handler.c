@@ -43,6 +43,7 @@ static void call_free(struct handler_call *hc) {
         } else {
                 hc->bus->n_calls_sent--;
                 c->n_sent--;
+                c->n_owed -= !hc->call;
         }
         c->n_calls--;
         list_unlink(&hc->queue);
@@ -179,6 +180,12 @@ static void handler_request(struct handler *handler, const struct resource *reso
                 refuse_call(call, FAULT_UNAVAILABLE, NULL);
                 return;
         }
+        if (c->n_owed >= CLIENT_OWED_MAX) {
+                refuse_call(call, FAULT_BUSY,
+                            "The application has not answered earlier requests: see whether it hangs, with "
+                            "ocfctl apps");
+                return;
+        }
         if (c->n_calls >= CLIENT_CALLS_MAX) {
                 refuse_call(call, FAULT_BUSY,
                             "The application has many requests to answer already: try again shortly");
@@ -225,6 +232,8 @@ static bool has_turn(const struct bus_client *c) {
         const struct bus *b = c->bus;
 
         if (c->is_gone || list_is_empty(&c->queue) || b->n_calls_sent >= CALLS_SENT_MAX)
+                return false;
+        if (c->n_owed >= CLIENT_OWED_MAX)
                 return false;
         /* More than its share only while others need little of theirs. */
         if (c->n_sent >= CLIENT_SENT_SHARE && b->n_calls_sent >= CALLS_SENT_MAX / 2)
@@ -278,6 +287,8 @@ static void expire(struct handler_call *hc) {
         hc->call = NULL;
         if (hc->message)
                 call_free(hc);
+        else
+                hc->client->n_owed++;
         call_answer(call, &response);
 }
 

@@ -42,6 +42,7 @@
 #define CALLS_SENT_MAX    96 /* from handlers */
 #define UID_SENT_MAX      64 /* from those of one user */
 #define CLIENT_SENT_SHARE 16 /* from those of one app, when others want theirs */
+#define CLIENT_OWED_MAX   8  /* answers past their time, until it is asked nothing more */
 #define PINGS_MAX         24 /* from those who have yet to prove that they read */
 #define UID_PINGS_MAX     8
 
@@ -76,7 +77,7 @@ struct bus_client {
         bool is_known;       /* the bus has said who it is */
         struct list waiting; /* its messages, until then */
         bool is_gone;        /* it is being forgotten: nothing is sent to it any more */
-        size_t n_waiting, n_requests, n_calls, n_sent, n_subscribers;
+        size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers;
         size_t n_bytes; /* of values in its requests */
         struct list subscribers, handlers, updates;
         struct list queue; /* calls to its handlers that wait for their turn */
@@ -112,6 +113,7 @@ enum fault bus_fault_of_error(const sd_bus_error *e);
 /* Paths. */
 const char *bus_path(char buf[static BUS_PATH_MAX], const char *parent, uint64_t number);
 bool bus_path_number(const char *path, const char *parent, uint64_t *ret);
+int bus_nodes_free(char **nodes); /* of an enumerator that ran out of memory; returns -ENOMEM */
 
 /* The objects: vtables on b->bus; slots float. */
 int bus_manager_add(struct bus *b);

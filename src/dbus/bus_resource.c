@@ -193,7 +193,7 @@ static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***re
                         nodes[n] = strdup(bus_path(path, BUS_RESOURCES,
                                                    LIST_ENTRY(j, struct resource, device_link)->number));
                         if (!nodes[n++])
-                                return -ENOMEM;
+                                return bus_nodes_free(nodes);
                 }
         *ret_nodes = nodes;
         return 0;

@@ -1,8 +1,6 @@
 #include "base/memory.h"
 #include "dbus/bus_private.h"
 
-#include <errno.h>
-
 /*
  * Telling the app that a value it published was changed by somebody else. As
  * fast as it reads: what happens meanwhile is one signal with the newest value

@@ -495,6 +495,8 @@ static void hanging_apps_leave_room_for_others(void **state) {
         }
         assert_int_equal(w->bus->n_calls_queued, 0);
         assert_int_equal(w->bus->n_calls_sent, CALLS_SENT_MAX / 2); /* owed */
+        assert_error(retrieve(w, asks[0]), ERROR("Busy"), "hangs");
+        assert_int_equal(w->bus->n_calls_sent, CALLS_SENT_MAX / 2);
         app = world_client(w);
         m = world_registration(app);
         fine = (struct lamp){ .does = ANSWERS };
