@@ -37,7 +37,8 @@ struct net_events {
         void (*received)(void *context);
         /* Interfaces or addresses changed; net_endpoints() and net_interfaces() are up to date. */
         void (*changed)(void *context);
-        /* An address of ours is gone (16 bytes), or with ip NULL a whole interface. */
+        /* An address of ours is gone (16 bytes), or with ip NULL a whole interface. What is merely not
+         * announced (no carrier, deprecated) is not lost: what was under way goes on when it is back. */
         void (*lost)(void *context, const uint8_t *ip, uint32_t interface);
         /* Something an administrator should know, or (text NULL) no longer: id as bus_notice has it. */
         void (*notice)(void *context, const char *id, const char *text);

@@ -291,6 +291,42 @@ static void test_loopback_that_is_named(void **state) {
         close(fd);
 }
 
+static void test_a_host_without_ipv6(void **state) {
+        struct world *w = *state;
+        const struct device_endpoint *all;
+        int fd = far_socket(w, AF_INET);
+
+        run("echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+        run("echo 1 > /proc/sys/net/ipv6/conf/default/disable_ipv6");
+        world_cable(w, "eth0");
+        run("ip addr add 192.0.2.1/24 dev eth0");
+        run_far(w, "ip addr add 192.0.2.2/24 dev far-eth0");
+        world_start(w);
+        assert_int_equal(net_endpoints(w->net, 0, &all), 1);
+        assert_string_equal(w->no_multicast, "");
+        assert_string_equal(w->port_taken, "");
+        UNTIL(w, hears(w, fd, "224.0.1.187"));
+        close(fd);
+}
+
+static void test_a_host_without_ipv4(void **state) {
+        struct world *w = *state;
+        const struct device_endpoint *all;
+        size_t n;
+        int fd = far_socket(w, AF_INET6);
+
+        world_cable(w, "eth0");
+        run("ip addr add 2001:db8::1/64 dev eth0 nodad");
+        world_start(w);
+        n = net_endpoints(w->net, 0, &all);
+        assert_true(n >= 1);
+        for (size_t i = 0; i < n; i++)
+                assert_int_not_equal(all[i].ip[0], 0);
+        assert_string_equal(w->no_multicast, "");
+        UNTIL(w, hears(w, fd, "ff05::158"));
+        close(fd);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         const struct CMUnitTest tests[] = {
@@ -305,6 +341,8 @@ int main(void) {
                 TEST(test_another_port_than_5683_is_taken),
                 TEST(test_a_device_opened_later),
                 TEST(test_loopback_that_is_named),
+                TEST(test_a_host_without_ipv6),
+                TEST(test_a_host_without_ipv4),
         };
         int r = world_enter();
 
