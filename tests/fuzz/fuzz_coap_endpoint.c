@@ -115,7 +115,7 @@ static void hear(struct script *s) {
 static void say(struct script *s) {
         uint8_t who = take(s);
         struct coap_peer p = peer_of(who);
-        size_t n = ocf_min_size(take(s), s->rest.n);
+        size_t wanted = take(s), n = ocf_min_size(wanted, s->rest.n);
         struct span data = SPAN_NULL;
         uint8_t *exact = malloc(n ? n : 1); /* so that a byte read too far is seen */
 
