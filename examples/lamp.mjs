@@ -60,7 +60,8 @@ function connect() {
     };
 
     bus.export("/lamp", new Lamp("org.ocfd.Handler1"));
-    bus.on("message", (m) => m.member === "NameOwnerChanged" && m.body[0] === "org.ocfd" && register(m.body[2]));
+    const isOwnerChanged = (m) => m.sender === "org.freedesktop.DBus" && m.member === "NameOwnerChanged" && m.body[0] === "org.ocfd";
+    bus.on("message", (m) => isOwnerChanged(m) && register(m.body[2]));
     bus.on("connect", () => {
         const ask = callBus("AddMatch", "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='org.ocfd'");
         ask.then(() => callBus("GetNameOwner", "org.ocfd")).then(register, () => console.log("ocfd is not there yet"));

@@ -94,6 +94,19 @@ static struct ocf_resource *registered(struct fake *f, struct seen *s, const cha
         return r;
 }
 
+static struct ocf_observation *follow(struct fake *f, struct seen *s, const char *uri) {
+        struct ocf_observation *o;
+
+        if (!f->bus)
+                fake_start(f);
+        if (!f->client)
+                new_client(f, s);
+        assert_int_equal(ocf_observe(f->client, uri, on_answer, s, &o), 0);
+        FAKE_UNTIL(f, saw(s, "answer None"));
+        s->text[0] = 0;
+        return o;
+}
+
 /* ---- registering ---- */
 
 static void test_registers_all_in_one_call(void **state) {
@@ -558,19 +571,68 @@ static void test_answers_that_come_too_late(void **state) {
         ocf_value_free(v);
 }
 
-static void test_handler_is_for_ocfd_alone(void **state) {
-        struct fake *f = *state;
-        sd_bus_message *reply = NULL;
-        sd_bus_error e = SD_BUS_ERROR_NULL;
-        struct seen s = { 0 };
+static sd_bus *new_stranger(const struct fake *f) {
         sd_bus *stranger;
-        uint64_t cookie;
 
-        handled(f, &s);
         assert_true(sd_bus_new(&stranger) >= 0);
         assert_true(sd_bus_set_address(stranger, f->address) >= 0);
         assert_true(sd_bus_set_bus_client(stranger, true) >= 0);
         assert_true(sd_bus_start(stranger) >= 0);
+        return stranger;
+}
+
+static int emit_to(sd_bus *bus, const char *to, const char *path, const char *interface, const char *member,
+                   const char *types, ...) {
+        sd_bus_message *m = NULL;
+        va_list args;
+        int r = sd_bus_message_new_signal(bus, &m, path, interface, member);
+
+        va_start(args, types);
+        if (r >= 0)
+                r = sd_bus_message_set_destination(m, to);
+        if (r >= 0)
+                r = sd_bus_message_appendv(m, types, args);
+        if (r >= 0)
+                r = sd_bus_send(bus, m, NULL);
+        va_end(args);
+        sd_bus_message_unref(m);
+        return r;
+}
+
+static void test_signals_of_strangers(void **state) {
+        static const char bus[] = "/org/freedesktop/DBus", resource[] = "/org/ocfd/resource/_2fa";
+        struct fake *f = *state;
+        struct seen s = { 0 };
+        struct ocf_resource *r = registered(f, &s, "/a", "{\"x\":1}");
+        sd_bus *stranger = new_stranger(f);
+        struct ocf_observation *o = follow(f, &s, "/a");
+        const char *name;
+
+        assert_true(sd_bus_get_unique_name(f->bus, &name) >= 0);
+        assert_true(emit_to(stranger, f->app, bus, "org.freedesktop.DBus", "NameOwnerChanged", "sss",
+                            "org.ocfd", name, "") >= 0);
+        assert_true(emit_to(stranger, f->app, resource, "org.ocfd.Resource1", "Updated", "a{sv}a{sv}", 1, "x",
+                            "x", (int64_t)666, 0) >= 0);
+        assert_true(emit_to(stranger, f->app, resource, "org.ocfd.Resource1", "Notified", "va{sv}", "x",
+                            (int64_t)666, 0) >= 0);
+        assert_true(sd_bus_flush(stranger) >= 0);
+        fake_settle(f);
+        assert_true(is_ready(f));
+        assert_int_equal(s.n_updated, 0);
+        assert_string_equal(s.text, "");
+        assert_string_equal(fake_json(ocf_resource_value(r)), "{\"x\":1}");
+        sd_bus_close_unref(stranger);
+        ocf_observation_free(o);
+}
+
+static void test_handler_is_for_ocfd_alone(void **state) {
+        struct fake *f = *state;
+        sd_bus_message *reply = NULL;
+        struct seen s = { 0 };
+        sd_bus *stranger = new_stranger(f);
+        uint64_t cookie;
+
+        handled(f, &s);
         assert_true(sd_bus_message_new_method_call(stranger, &reply, f->app, "/org/ocfclient",
                                                    "org.ocfd.Handler1", "Handle") >= 0);
         assert_true(sd_bus_message_append(reply, "ssa{sv}", "update", "/lamp", 0) >= 0);
@@ -589,7 +651,6 @@ static void test_handler_is_for_ocfd_alone(void **state) {
         assert_true(sd_bus_message_is_method_error(reply, SD_BUS_ERROR_ACCESS_DENIED));
         assert_null(s.request);
         sd_bus_message_unref(reply);
-        sd_bus_error_free(&e);
         sd_bus_close_unref(stranger);
 }
 
@@ -696,19 +757,6 @@ static void test_requests_end_with_the_client(void **state) {
 }
 
 /* ---- observing ---- */
-
-static struct ocf_observation *follow(struct fake *f, struct seen *s, const char *uri) {
-        struct ocf_observation *o;
-
-        if (!f->bus)
-                fake_start(f);
-        if (!f->client)
-                new_client(f, s);
-        assert_int_equal(ocf_observe(f->client, uri, on_answer, s, &o), 0);
-        FAKE_UNTIL(f, saw(s, "answer None"));
-        s->text[0] = 0;
-        return o;
-}
 
 static void test_observes(void **state) {
         struct fake *f = *state;
@@ -1054,6 +1102,7 @@ int main(void) {
                 TEST(test_without_retrieve_the_last_value_is_the_answer),
                 TEST(test_answers_that_come_too_late),
                 TEST(test_handler_is_for_ocfd_alone),
+                TEST(test_signals_of_strangers),
                 TEST(test_requests),
                 TEST(test_requests_that_fail),
                 TEST(test_request_without_an_answer),

@@ -196,6 +196,40 @@ static void observe(struct monitor *m, struct thing *t) {
 
 /* ---- what comes and goes ---- */
 
+/* Anybody may send us a signal that looks like one of these: sd-bus lets any unique name pass for a
+ * well-known one. */
+static bool is_from(sd_bus_message *message, const char *name) {
+        const char *sender = sd_bus_message_get_sender(message);
+
+        return sender && name && strcmp(sender, name) == 0;
+}
+
+static int set_owner(struct monitor *m, const char *owner) {
+        ocf_free(m->owner);
+        m->owner = owner[0] ? ocf_duplicate_string(owner) : NULL;
+        return owner[0] && !m->owner ? bus_trouble(m->ctl, -ENOMEM) : EXIT_OK;
+}
+
+/* For the beginning; later the bus tells. */
+static int find_owner(struct monitor *m) {
+        sd_bus_message *call = NULL, *reply = NULL;
+        const char *owner;
+        int r = sd_bus_message_new_method_call(m->ctl->bus, &call, "org.freedesktop.DBus",
+                                               "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                               "GetNameOwner");
+        int code;
+
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", "org.ocfd");
+        code = r < 0 ? bus_trouble(m->ctl, r) : bus_call(m->ctl, call, 0, &reply);
+        if (!code)
+                code = sd_bus_message_read_basic(reply, 's', &owner) < 0 ? bus_trouble(m->ctl, -EBADMSG)
+                                                                         : set_owner(m, owner);
+        sd_bus_message_unref(call);
+        sd_bus_message_unref(reply);
+        return code;
+}
+
 static void added(struct monitor *m, const char *path, const json_t *interfaces) {
         const json_t *app = json_object_get(interfaces, "org.ocfd.Application1");
         const json_t *resource = json_object_get(interfaces, "org.ocfd.Resource1");
@@ -234,7 +268,8 @@ static int on_added(sd_bus_message *message, void *userdata, sd_bus_error *error
         json_t *interfaces;
         const char *path;
 
-        if (sd_bus_message_read_basic(message, 'o', &path) >= 0 && objects_read(message, &interfaces) >= 0) {
+        if (is_from(message, m->owner) && sd_bus_message_read_basic(message, 'o', &path) >= 0 &&
+            objects_read(message, &interfaces) >= 0) {
                 added(m, path, interfaces);
                 json_decref(interfaces);
         }
@@ -246,7 +281,7 @@ static int on_removed(sd_bus_message *message, void *userdata, sd_bus_error *err
         struct thing *t;
         const char *path;
 
-        if (sd_bus_message_read_basic(message, 'o', &path) < 0)
+        if (!is_from(message, m->owner) || sd_bus_message_read_basic(message, 'o', &path) < 0)
                 return 0;
         t = thing_find(m, path);
         if (t) {
@@ -264,7 +299,8 @@ static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *
         const char *interface;
         json_t *changed;
 
-        if (!t || !t->is_resource || sd_bus_message_read_basic(message, 's', &interface) < 0 ||
+        if (!t || !t->is_resource || !is_from(message, m->owner) ||
+            sd_bus_message_read_basic(message, 's', &interface) < 0 ||
             value_to_json(message, true, &changed) < 0)
                 return 0;
         available = json_object_get(changed, "Available");
@@ -277,9 +313,10 @@ static int on_properties(sd_bus_message *message, void *userdata, sd_bus_error *
 }
 
 static int on_notified(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        struct thing *t = thing_find(userdata, sd_bus_message_get_path(message));
+        struct monitor *m = userdata;
+        struct thing *t = thing_find(m, sd_bus_message_get_path(message));
 
-        return t ? show_value(t, message) : 0;
+        return t && is_from(message, m->owner) ? show_value(t, message) : 0;
 }
 
 static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -287,8 +324,12 @@ static int on_owner(sd_bus_message *message, void *userdata, sd_bus_error *error
         const char *name, *old, *new;
         int code;
 
-        if (sd_bus_message_read(message, "sss", &name, &old, &new) < 0)
+        if (!is_from(message, "org.freedesktop.DBus") ||
+            sd_bus_message_read(message, "sss", &name, &old, &new) < 0)
                 return 0;
+        code = set_owner(m, new);
+        if (code)
+                m->code = code;
         if (old[0]) {
                 while (!list_is_empty(&m->things)) {
                         struct thing *t = LIST_ENTRY(list_first(&m->things), struct thing, link);
@@ -342,6 +383,8 @@ int cmd_monitor(struct ctl *c) {
         if (!code)
                 code = watch(&m);
         if (!code)
+                code = find_owner(&m);
+        if (!code)
                 code = load(&m);
         if (code)
                 m.code = code;
@@ -356,5 +399,6 @@ int cmd_monitor(struct ctl *c) {
                 m.code = bus_trouble(c, r);
         while (!list_is_empty(&m.things))
                 thing_free(LIST_ENTRY(list_first(&m.things), struct thing, link));
+        ocf_free(m.owner);
         return m.code;
 }
