@@ -26,7 +26,8 @@ static const char *const steps[SCHEMA_VERSION + 1] = {
         [1] = "CREATE TABLE platform (id INTEGER PRIMARY KEY CHECK (id = 0), pi BLOB NOT NULL CHECK "
               "(length(pi) = 16)) STRICT;"
               "CREATE TABLE device (id INTEGER PRIMARY KEY, di BLOB NOT NULL CHECK (length(di) = 16),"
-              " piid BLOB NOT NULL CHECK (length(piid) = 16), port_coap INTEGER NOT NULL) STRICT;",
+              " piid BLOB NOT NULL CHECK (length(piid) = 16), port_coap INTEGER NOT NULL CHECK (port_coap "
+              "BETWEEN 0 AND 65535)) STRICT;",
 };
 
 OCF_PRINTF(2, 3) static void explain(char **ret, const char *format, ...) {

@@ -193,13 +193,24 @@ static void test_rows_that_cannot_be(void **state) {
         struct store *s;
 
         make_store();
-        run_sql("UPDATE device SET port_coap = 65536");
+        run_sql("PRAGMA ignore_check_constraints = 1; UPDATE device SET port_coap = 65536");
+        refuse_damaged("a port that is none");
+        run_sql("UPDATE device SET port_coap = 1; PRAGMA ignore_check_constraints = 1; UPDATE platform SET "
+                "pi = x'00'");
+        refuse_damaged("a short identity");
+
+        /* tables without our constraints: it shows when the rows are read */
+        run_sql("DROP TABLE device; CREATE TABLE device (id INTEGER PRIMARY KEY, di, piid, port_coap);"
+                "INSERT INTO device SELECT 0, zeroblob(16), zeroblob(16), 65536;"
+                "INSERT INTO device SELECT 1, zeroblob(16), 'short', 1;"
+                "DROP TABLE platform; CREATE TABLE platform (id INTEGER PRIMARY KEY, pi);"
+                "INSERT INTO platform VALUES (0, NULL)");
         assert_int_equal(open_at(&s, scratch), 0);
         assert_int_equal(store_get_device(s, 0, &d), STORE_E_DAMAGED);
+        assert_int_equal(store_get_device(s, 1, &d), STORE_E_DAMAGED);
+        assert_int_equal(store_get_platform(s, &d.di), STORE_E_DAMAGED);
         assert_int_equal(d.port_coap, 7);
         store_close(s);
-        run_sql("PRAGMA ignore_check_constraints = 1; UPDATE platform SET pi = x'00'");
-        refuse_damaged("a short identity");
 }
 
 static void test_a_later_version_is_not_touched(void **state) {
