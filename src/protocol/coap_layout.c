@@ -8,8 +8,8 @@
 /* For a gateway. A macro, since a constant struct is no constant initializer for every compiler. */
 #define LIMITS_DEFAULT                                                                                       \
         {                                                                                                    \
-                .n_exchanges = 8192, .n_exchanges_per_peer = 1024, .n_observers = 16384,                     \
-                .n_observers_per_peer = 1024, .n_delayed = 64, .n_pages = 32768, .n_pages_per_peer = 8192,   \
+                .n_exchanges = 65536, .n_exchanges_per_peer = 16384, .n_observers = 16384,                   \
+                .n_observers_per_peer = 1024, .n_delayed = 64, .n_pages = 65536, .n_pages_per_peer = 32768,  \
                 .n_outgoing = 256 * 1024,                                                                    \
         }
 
