@@ -34,7 +34,10 @@ enum {
 
 const char *value_problem(int outcome); /* the end of a sentence: "has a file descriptor" */
 
-/* Appends one v. Return: 0; negative errno of sd-bus. */
+/*
+ * Appends one v. What would lie deeper than a bus carries goes as ay: the bytes of its CBOR. Return: 0;
+ * negative errno of sd-bus.
+ */
 int value_append(sd_bus_message *m, struct span rep);
 
 /* Appends one a{sv}. Return: 0; VALUE_E_NOT_A_MAP, and nothing is appended; negative errno. */

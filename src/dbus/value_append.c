@@ -212,18 +212,52 @@ static int append_variant(sd_bus_message *m, struct span *rep) {
         return -EINVAL;
 }
 
+/*
+ * How many containers deep it would lie in a message. dbus-daemon throws out who
+ * sends more than 64, and what a peer on the network sends must not do that to
+ * us: an integer under sixteen tags would be 65.
+ */
+static unsigned bus_depth(struct span *rep) {
+        struct span before = *rep;
+        unsigned deepest = 0, own = 3; /* an escape of a scalar: v ( v */
+        struct rep_token t;
+        uint64_t n = 0;
+
+        if (!rep_next(rep, &t))
+                return 0;
+        if (t.type == REP_ARRAY) {
+                own = 2; /* v a */
+                n = t.value.n;
+        } else if (t.type == REP_MAP) {
+                own = has_bus_keys(before) ? 3 : 5; /* v a { or v ( v a ( */
+                n = 2 * t.value.n;
+        } else if (t.type == REP_TAG) {
+                own = 4; /* v ( v ( */
+                n = 1;
+        }
+        while (n--) {
+                unsigned depth = bus_depth(rep);
+
+                deepest = depth > deepest ? depth : deepest;
+        }
+        return own + deepest;
+}
+
+#define BUS_DEPTH_MAX 56 /* the message around it takes some of the 64 */
+
 int value_append(sd_bus_message *m, struct span rep) {
-        int r = append_variant(m, &rep);
+        struct span whole = rep;
+        int r = bus_depth(&whole) > BUS_DEPTH_MAX ? bytes(m, rep) : append_variant(m, &rep);
 
         return r < 0 ? r : 0;
 }
 
 int value_append_map(sd_bus_message *m, struct span rep) {
-        struct span pairs;
+        struct span pairs, whole = rep;
         uint64_t n;
         int r;
 
-        if (!has_bus_keys(rep) || !rep_map_begin(rep, &pairs, &n))
+        if (!has_bus_keys(rep) || bus_depth(&whole) > BUS_DEPTH_MAX || !rep_map_begin(rep, &pairs, &n))
                 return VALUE_E_NOT_A_MAP;
         r = append_pairs(m, pairs, n, true);
         return r < 0 ? r : 0;

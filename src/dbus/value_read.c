@@ -268,6 +268,8 @@ static int read_escape(sd_bus_message *m, struct writer *out, unsigned depth) {
                 i++;
         if (i == ARRAY_SIZE(escapes) || strcmp(escapes[i].signature, contents) != 0)
                 return VALUE_E_BAD_ESCAPE;
+        if (depth >= REP_DEPTH_MAX && (contents[0] == '(' || contents[1] == '('))
+                return VALUE_E_TOO_DEEP; /* a tag or a map */
         r = sd_bus_message_enter_container(m, 'v', contents);
         if (r < 0)
                 return r;
@@ -303,6 +305,7 @@ static int read_struct(sd_bus_message *m, const char *contents, struct writer *o
 static int read_any(sd_bus_message *m, struct writer *out, unsigned depth) {
         const char *contents;
         unsigned n_variants = 0;
+        bool is_escape;
         char type;
         int r;
 
@@ -318,7 +321,10 @@ static int read_any(sd_bus_message *m, struct writer *out, unsigned depth) {
                 if (r < 0)
                         return r;
         }
-        if (depth >= REP_DEPTH_MAX && (type == 'a' || type == 'r') && !(type == 'a' && contents[0] == 'y'))
+        is_escape = type == 'r' &&
+                    strcmp(contents, "sv") == 0; /* of a scalar it is no level: see read_escape() */
+        if (depth >= REP_DEPTH_MAX && (type == 'a' || type == 'r') && !is_escape &&
+            !(type == 'a' && contents[0] == 'y'))
                 return VALUE_E_TOO_DEEP;
         if (type == 'h')
                 return VALUE_E_DESCRIPTOR;

@@ -71,19 +71,21 @@ static int array(struct span *in, struct writer *out, uint64_t n, bool indefinit
         return 0;
 }
 
+/* One walk collects the keys, so that what lies in the values is passed over once. */
 static int check_keys(struct span map) {
-        struct span pairs, key, item, first, other, other_item;
-        uint64_t n, i = 0;
+        struct span keys[REP_KEYS_MAX], pairs, key, item;
+        size_t n_keys = 0;
+        uint64_t n;
 
         if (!rep_map_begin(map, &pairs, &n))
                 return REP_E_NO_ROOM; /* it was not written whole */
-        first = pairs;
-        for (; rep_map_next(&pairs, &key, &item); i++) {
-                struct span before = first;
-
-                for (uint64_t j = 0; key.data && j < i && rep_map_next(&before, &other, &other_item); j++)
-                        if (other.data && span_equal(other, key))
+        while (rep_map_next(&pairs, &key, &item)) {
+                if (!key.data)
+                        continue;
+                for (size_t i = 0; i < n_keys; i++)
+                        if (span_equal(keys[i], key))
                                 return REP_E_DUPLICATE_KEY;
+                keys[n_keys++] = key;
         }
         return 0;
 }

@@ -194,6 +194,35 @@ static void test_depth(void **state) {
         }
 }
 
+/* What a peer nests must not get us thrown off the bus: 64 containers are all that it carries. */
+static void test_what_a_bus_does_not_carry_goes_as_bytes(void **state) {
+        uint8_t tags[17], maps[64], arrays[17], buf[256];
+        sd_bus_message *m = message();
+        struct span got;
+        size_t n = 0;
+
+        memset(tags, 0xc1, 16);
+        tags[16] = 5;
+        assert_int_equal(value_append(m, span_of(tags, sizeof(tags))), 0);
+        assert_int_equal(read_of(m, buf, sizeof(buf), &got), 0);
+        assert_int_equal(got.n, 1 + sizeof(tags)); /* a byte string of them */
+        assert_memory_equal(got.data + 1, tags, sizeof(tags));
+        for (int i = 0; i < 16; i++) {
+                maps[n++] = 0xa1;
+                maps[n++] = 5;
+        }
+        maps[n++] = 0xf6;
+        m = message();
+        assert_int_equal(value_append(m, span_of(maps, n)), 0);
+        assert_int_equal(read_of(m, buf, sizeof(buf), &got), 0);
+        assert_memory_equal(got.data + 2, maps, n);
+        assert_int_equal(value_append_map(m = message(), span_of(maps, n)), VALUE_E_NOT_A_MAP);
+        sd_bus_message_unref(m);
+        memset(arrays, 0x81, 16); /* as deep as may be, and carried */
+        arrays[16] = 0xf6;
+        round_trip(span_of(arrays, sizeof(arrays)), "av");
+}
+
 static void test_maps_only(void **state) {
         sd_bus_message *m = message();
         uint8_t buf[64];
@@ -231,6 +260,7 @@ int main(void) {
                 cmocka_unit_test(test_all_types_come_in),
                 cmocka_unit_test(test_refusals),
                 cmocka_unit_test(test_depth),
+                cmocka_unit_test(test_what_a_bus_does_not_carry_goes_as_bytes),
                 cmocka_unit_test(test_maps_only),
                 cmocka_unit_test(test_many_keys),
         };
