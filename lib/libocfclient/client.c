@@ -1,3 +1,8 @@
+/*
+ * The loop's side of a client: one descriptor, behind it the bus and a timer;
+ * process() does whatever is due, a bounded amount at a time, and tells how it
+ * stands.
+ */
 #include "client_private.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * The connection to the bus, and the daemon on it: made, kept, lost, made again
+ * with growing patience. Everything asynchronous, since the loop is not ours.
+ */
 #include "client_private.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * Values in messages of the bus, and its errors as outcomes of ours with a
+ * sentence that says what to do.
+ */
 #include "client_private.h"
 #include "dbus/value.h"
 #include "protocol/fault.h"

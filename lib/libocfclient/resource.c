@@ -1,3 +1,7 @@
+/*
+ * What a resource is, as its program describes it, and the value it has: the
+ * last one published, with what others have set since.
+ */
 #include "client_private.h"
 #include "base/utf8.h"
 

@@ -1,3 +1,7 @@
+/*
+ * The tree that programs build and read: typed setters and getters, nothing is
+ * changed where one of them fails.
+ */
 #include "value.h"
 #include "base/memory.h"
 #include "base/utf8.h"

@@ -1,3 +1,7 @@
+/*
+ * Between the tree and the house's normal form. What C or D-Bus cannot spell (keys
+ * that are no text, tags, text with NUL) passes through as it is.
+ */
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "protocol/rep.h"

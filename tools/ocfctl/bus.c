@@ -1,3 +1,7 @@
+/*
+ * The daemon over the bus, blocking, since a command does one thing; and what an
+ * error means: its sentence, a hint, an exit code.
+ */
 #include "base/memory.h"
 #include "ctl.h"
 

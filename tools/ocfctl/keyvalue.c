@@ -1,3 +1,6 @@
+/*
+ * key=value on the command line and on standard input.
+ */
 #include "base/memory.h"
 #include "ctl.h"
 #include "json/rep_json.h"

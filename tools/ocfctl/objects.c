@@ -1,3 +1,7 @@
+/*
+ * The daemon's objects as JSON, which the commands then take apart: there is one
+ * reader for all interfaces and properties.
+ */
 #include "base/memory.h"
 #include "ctl.h"
 #include "dbus/value.h"

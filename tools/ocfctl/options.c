@@ -1,3 +1,6 @@
+/*
+ * Options: one table, from which parsing and help are made.
+ */
 #include "ctl.h"
 
 #include <errno.h>

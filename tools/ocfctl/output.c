@@ -1,3 +1,7 @@
+/*
+ * What goes out: JSON, tables, words. Nothing that others wrote speaks to the
+ * terminal.
+ */
 #include "base/memory.h"
 #include "ctl.h"
 
