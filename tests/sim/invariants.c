@@ -1,0 +1,131 @@
+#include "invariants.h"
+
+#include "server.h"
+#include "stranger.h"
+#include "trace.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+/* After its last contact with the world an endpoint sends for 93 s at most (RFC 7252 4.8.2), and remembers
+ * for an exchange's lifetime. */
+#define MAX_TRANSMIT_WAIT_MS 93000u
+
+void invariant_broken(struct world *w, const char *what, const char *format, ...) {
+        va_list arguments;
+
+        if (w->broken)
+                return;
+        va_start(arguments, format);
+        (void)vsnprintf(w->broken_where, sizeof(w->broken_where), format, arguments);
+        va_end(arguments);
+        w->broken = what;
+        TELL(w, "BROKEN: %s: %s", what, w->broken_where);
+}
+
+/*
+ * Once for each time that its server lived and each address that its client was
+ * seen under, and again only when the lifetime of its message id is over.
+ */
+void invariant_handled(struct world *w, uint32_t key, const struct node *server,
+                       const uint8_t client_ip[16]) {
+        const struct coap_config *c = &w->scenario->config;
+        struct ask *a = &w->asks[key];
+        bool other = !a->n_handled || a->handled_incarnation != server->incarnation ||
+                     memcmp(a->handled_ip, client_ip, 16) != 0 ||
+                     w->now_ms - a->handled_ms >=
+                             (a->non_confirmable ? c->non_lifetime_ms : c->exchange_lifetime_ms);
+
+        a->n_handled++;
+        a->handled_incarnation = server->incarnation;
+        memcpy(a->handled_ip, client_ip, 16);
+        a->handled_ms = w->now_ms;
+        if (!other)
+                invariant_broken(w, "a request with an effect reached its handler twice",
+                                 "request %u at node %u", key, server->station.index);
+}
+
+/* ---- tables ---- */
+
+static void look_at_limits(struct world *w, const struct node *n, const struct coap_counts *c) {
+        const struct coap_limits *l = &w->scenario->config.limits;
+
+        if (c->n_exchanges > l->n_exchanges || c->n_observers > l->n_observers ||
+            c->n_delayed > l->n_delayed || c->n_pages > l->n_pages)
+                invariant_broken(w, "a table is larger than its limit", "node %u", n->station.index);
+}
+
+static bool holds_nothing(const struct coap_counts *c) {
+        return !c->n_exchanges && !c->n_delayed && !c->n_pages && !c->n_outgoing;
+}
+
+static void look_at_lifetimes(struct world *w, const struct node *n, const struct coap_counts *c) {
+        uint64_t most_ms =
+                n->touched_ms + w->scenario->config.exchange_lifetime_ms + MAX_TRANSMIT_WAIT_MS + 1000;
+
+        if (w->now_ms > most_ms && !c->n_observers && !holds_nothing(c))
+                invariant_broken(w, "something outlives its lifetime",
+                                 "node %u: %u exchanges, %u delayed, %u pages, %u outgoing", n->station.index,
+                                 c->n_exchanges, c->n_delayed, c->n_pages, c->n_outgoing);
+}
+
+void invariants_look(struct world *w) {
+        for (uint32_t i = 0; i < w->n_nodes; i++) {
+                struct coap_counts counts;
+
+                coap_endpoint_counts(w->nodes[i].ep, &counts);
+                look_at_limits(w, &w->nodes[i], &counts);
+                look_at_lifetimes(w, &w->nodes[i], &counts);
+        }
+}
+
+/* ---- the end ---- */
+
+void invariants_newest(struct world *w) {
+        for (uint32_t i = 0; i < w->n_asks; i++) {
+                const struct ask *a = &w->asks[i];
+
+                if (a->by_stranger || a->ended || !a->observed)
+                        continue;
+                if (a->state != w->nodes[a->server].state)
+                        invariant_broken(w, "an observer stays with an old state",
+                                         "request %u shows %u, its server is at %u", i, a->state,
+                                         w->nodes[a->server].state);
+        }
+}
+
+static void check_answered(struct world *w) {
+        uint32_t n = 0, n_answered = 0;
+
+        for (uint32_t i = 0; i < w->n_asks; i++) {
+                const struct ask *a = &w->asks[i];
+
+                if (!a->begun || a->lost || a->given_up || a->kind == ASK_DIES || a->kind == ASK_LATE)
+                        continue;
+                n++;
+                n_answered += a->answered;
+        }
+        if (n_answered * 100 < n * w->scenario->expect_answered)
+                invariant_broken(w, "too few requests were answered", "%u of %u", n_answered, n);
+}
+
+void invariants_end(struct world *w) {
+        for (uint32_t i = 0; i < w->n_asks; i++)
+                if (w->asks[i].begun && !w->asks[i].ended)
+                        invariant_broken(w, "a request never ended", "request %u, %s", i,
+                                         ask_kind_names[w->asks[i].kind]);
+        for (uint32_t i = 0; i < w->n_nodes; i++) {
+                struct coap_counts c;
+
+                coap_endpoint_counts(w->nodes[i].ep, &c);
+                if (!holds_nothing(&c) || c.n_observers)
+                        invariant_broken(
+                                w, "all is quiet, and a table is not empty",
+                                "node %u: %u exchanges, %u observers, %u delayed, %u pages, %u outgoing", i,
+                                c.n_exchanges, c.n_observers, c.n_delayed, c.n_pages, c.n_outgoing);
+                if (coap_endpoint_deadline(w->nodes[i].ep) != OCF_NEVER)
+                        invariant_broken(w, "all is quiet, and a deadline stands", "node %u", i);
+        }
+        strangers_check(w);
+        check_answered(w);
+}

@@ -1,0 +1,129 @@
+/*
+ * A scenario as its file tells it: who is there, what the network does to
+ * them, what they ask of each other, what happens at which moment, and what
+ * is expected in the end. One line, one wish:
+ *
+ *     # comment: why this scenario exists, and where it was seen
+ *     nodes 100                  real endpoints, each client and server
+ *     servers 4                  only the first so many are asked (else all)
+ *     strangers 4 wrap           hand-written clients: plain, wrap, late, rude, spoof
+ *     each client: 20 requests of get,post,slow
+ *     each client: 1..5 requests of observe*3,non-get
+ *     loss 0..40                 percent of the datagrams
+ *     twice 0..30                percent that come twice
+ *     delay 1..3000              milliseconds, drawn for each: so they overtake
+ *     late 0..5 90000            percent that come so much later
+ *     drop 1..60                 just this datagram of the run is lost
+ *     mtu 1280                   longer datagrams are lost
+ *     body 1..5000               bytes of what is fetched and brought
+ *     pause, change, hold        milliseconds between requests of a client, between
+ *                                changes of a server, until an observation is cancelled
+ *     ids equal                  all nodes draw the same message ids and tokens
+ *     limit exchanges 16         of coap_limits, of every node (or: of nodes 0..3)
+ *     config nstart 4            of coap_config
+ *     at 5000 partition 1..3     these see only each other; also: heal, deaf, mute,
+ *                                reboot, vanish, rebind, sleep, loss, delay, multicast, end
+ *     until 60000                then nothing new is begun and the network heals
+ *     expect answered 90         percent; expect newest: observers know the last state
+ *     rare 20                    only each so many-th run plays it
+ *
+ * A range "a..b" is drawn anew for each run.
+ */
+#ifndef OCF_TESTS_SIM_SCENARIO_H
+#define OCF_TESTS_SIM_SCENARIO_H
+
+#include "protocol/coap_endpoint.h"
+
+#include <stdio.h>
+
+struct range {
+        uint32_t least, most;
+};
+
+enum ask_kind {
+        ASK_GET,
+        ASK_FETCH,
+        ASK_POST,
+        ASK_PUT,
+        ASK_DELETE,
+        ASK_PATCH,
+        ASK_SLOW,    /* an effect, and an answer after some seconds */
+        ASK_LATE,    /* an answer when nobody waits for it any more */
+        ASK_DIES,    /* the app takes it and is never heard of again */
+        ASK_REFUSED, /* 4.03 */
+        ASK_LONG,    /* a body in blocks comes */
+        ASK_UPLOAD,  /* a body in blocks goes */
+        ASK_BOTH,    /* both in one exchange */
+        ASK_OBSERVE,
+        ASK_WATCH, /* observes a body in blocks */
+        N_ASK_KINDS,
+};
+
+extern const char *const ask_kind_names[N_ASK_KINDS];
+
+#define SCENARIO_KINDS 24
+
+/* "each client: N requests of KINDS" */
+struct wish {
+        struct range n;
+        uint8_t kinds[SCENARIO_KINDS]; /* drawn with equal chances */
+        bool non_confirmable[SCENARIO_KINDS];
+        uint32_t n_kinds;
+};
+
+enum stranger_kind {
+        STRANGER_PLAIN,
+        STRANGER_WRAP,
+        STRANGER_LATE,
+        STRANGER_RUDE,
+        STRANGER_SPOOF,
+        N_STRANGERS
+};
+
+enum action_type {
+        ACTION_PARTITION,
+        ACTION_HEAL,
+        ACTION_DEAF,
+        ACTION_MUTE,
+        ACTION_REBOOT,
+        ACTION_VANISH,
+        ACTION_REBIND,
+        ACTION_SLEEP,
+        ACTION_LOSS,
+        ACTION_DELAY,
+        ACTION_MULTICAST,
+        ACTION_END,
+        N_ACTIONS,
+};
+
+extern const char *const action_names[N_ACTIONS];
+
+struct action {
+        struct range at_ms;
+        enum action_type type;
+        struct range who, amount;
+};
+
+struct scenario {
+        char name[48];
+        struct range nodes, servers, loss, twice, delay_ms, late, late_ms, drop, mtu, body;
+        struct range pause_ms, change_ms, hold_ms, until_ms, settle_ms;
+        struct range max_age_s;
+        struct range strangers[N_STRANGERS];
+        struct wish wishes[4];
+        struct action actions[32];
+        uint32_t n_wishes, n_actions;
+        bool equal_ids;
+        struct coap_config config; /* all but random */
+        uint32_t expect_answered;  /* percent */
+        bool expect_newest;
+        uint32_t rare;
+};
+
+/* Reads a scenario. Return: 0; -1 after a word on stderr about the line that is not understood. */
+int scenario_read(struct scenario *ret, const char *path);
+
+/* All *.scenario files of a folder, by name. Return: how many; -1. */
+int scenario_read_all(struct scenario **ret, const char *folder);
+
+#endif
