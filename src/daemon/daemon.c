@@ -35,8 +35,8 @@ static uint64_t on_now(void *context) {
         return clock_now_ms();
 }
 
-static void on_datagram(void *context, const struct coap_peer *peer, bool multicast, struct span data) {
-        pipeline_receive(((struct daemon *)context)->pipeline, peer, multicast, data);
+static void on_datagram(void *context, const struct coap_peer *peer, unsigned via, struct span data) {
+        pipeline_receive(((struct daemon *)context)->pipeline, peer, via, data);
 }
 
 static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n) {

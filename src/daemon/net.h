@@ -12,7 +12,7 @@
 #define OCF_DAEMON_NET_H
 
 #include "model/model.h"
-#include "protocol/coap_peer.h"
+#include "protocol/coap_endpoint.h"
 
 #include <uv.h>
 
@@ -29,8 +29,9 @@ struct net_config {
 /* How the rest is told. All are called from the loop. */
 struct net_events {
         void *context;
-        /* A datagram. A multicast is told once per device that it concerns, with that device's port. */
-        void (*datagram)(void *context, const struct coap_peer *peer, bool multicast, struct span data);
+        /* A datagram. via: COAP_VIA_*. A multicast is told once per device that it concerns, with that
+         * device's port. */
+        void (*datagram)(void *context, const struct coap_peer *peer, unsigned via, struct span data);
         /* The next datagram to send; 0 when there is none (coap_endpoint_transmit). */
         size_t (*next)(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n);
         /* After each batch of received datagrams: time to answer and flush. */

@@ -54,13 +54,25 @@ static const uint8_t *answer_from(const struct net *n, uint32_t interface, const
         return best ? best->ip : NULL;
 }
 
+/* Of a network that this interface is in? A spoofed address of one would not get past a router. */
+static unsigned via_link(const struct net *n, uint32_t interface, const uint8_t *ip) {
+        const struct link *l = link_table_find(&n->table, interface);
+
+        if (ip_is_link_local(ip))
+                return COAP_VIA_ON_LINK;
+        for (size_t i = 0; l && i < l->n_addresses; i++)
+                if (link_address_covers(&l->addresses[i], ip))
+                        return COAP_VIA_ON_LINK;
+        return 0;
+}
+
 static void tell_unicast(struct net *n, struct port *p, struct coap_peer *peer, uint32_t interface,
                          struct span data) {
         peer->device = p->device;
         peer->local_port = n->devices[peer->device].port;
         if (ip_is_link_local(peer->remote_ip) || ip_is_link_local(peer->local_ip))
                 peer->interface = interface;
-        n->events.datagram(n->events.context, peer, false, data);
+        n->events.datagram(n->events.context, peer, via_link(n, interface, peer->remote_ip), data);
 }
 
 /* To each device, as if it alone had been asked. */
@@ -78,7 +90,8 @@ static void tell_multicast(struct net *n, struct coap_peer *peer, uint32_t inter
                         continue;
                 peer->device = (uint16_t)i;
                 peer->local_port = n->devices[i].port;
-                n->events.datagram(n->events.context, peer, true, data);
+                n->events.datagram(n->events.context, peer,
+                                   COAP_VIA_MULTICAST | via_link(n, interface, peer->remote_ip), data);
         }
 }
 

@@ -140,7 +140,15 @@ static int address_drop(struct link_table *t, struct link *l, const uint8_t ip[1
         return 0;
 }
 
-static int address_put(struct link_table *t, struct link *l, const uint8_t ip[16], bool deprecated) {
+bool link_address_covers(const struct link_address *a, const uint8_t *ip) {
+        size_t n = a->n_prefix / 8;
+        uint8_t mask = (uint8_t)(0xff00 >> a->n_prefix % 8);
+
+        return memcmp(a->ip, ip, n) == 0 && (!(a->n_prefix % 8) || ((a->ip[n] ^ ip[n]) & mask) == 0);
+}
+
+static int address_put(struct link_table *t, struct link *l, const uint8_t ip[16], uint8_t n_prefix,
+                       bool deprecated) {
         size_t i = address_find(l, ip);
 
         if (i == l->n_addresses) {
@@ -152,6 +160,7 @@ static int address_put(struct link_table *t, struct link *l, const uint8_t ip[16
         if (l->addresses[i].deprecated != deprecated)
                 t->changed = true;
         l->addresses[i].deprecated = deprecated;
+        l->addresses[i].n_prefix = n_prefix;
         l->addresses[i].seen = true;
         return 0;
 }
@@ -166,6 +175,12 @@ static bool read_ip(const struct nlattr *a, uint8_t family, uint8_t ret[16]) {
                 ret[10] = ret[11] = 0xff;
         memcpy(ret + 16 - n, mnl_attr_get_payload(a), n);
         return true;
+}
+
+static uint8_t prefix_of(const struct ifaddrmsg *m) {
+        uint8_t n_max = m->ifa_family == AF_INET ? 32 : 128;
+
+        return (uint8_t)(128 - n_max + (m->ifa_prefixlen < n_max ? m->ifa_prefixlen : n_max));
 }
 
 static int take_address(struct link_table *t, const struct nlmsghdr *h) {
@@ -193,7 +208,7 @@ static int take_address(struct link_table *t, const struct nlmsghdr *h) {
         if (!l || !has_ip)
                 return 0; /* of a link that is gone: what comes late */
         return h->nlmsg_type == RTM_NEWADDR && is_usable(flags)
-                       ? address_put(t, l, ip, flags & IFA_F_DEPRECATED)
+                       ? address_put(t, l, ip, prefix_of(m), flags & IFA_F_DEPRECATED)
                        : address_drop(t, l, ip);
 }
 

@@ -13,9 +13,10 @@
 #include <uv.h>
 
 struct link_address {
-        uint8_t ip[16];  /* IPv4 as ::ffff:a.b.c.d */
-        bool deprecated; /* for those who know it already: no longer announced (RFC 4862, 5.5.4) */
-        bool seen;       /* in the dump that is under way */
+        uint8_t ip[16];   /* IPv4 as ::ffff:a.b.c.d */
+        uint8_t n_prefix; /* bits of it that are the network's; of IPv4 96 more */
+        bool deprecated;  /* for those who know it already: no longer announced (RFC 4862, 5.5.4) */
+        bool seen;        /* in the dump that is under way */
 };
 
 struct link {
@@ -39,6 +40,9 @@ struct link_table {
 void link_table_init(struct link_table *t);
 void link_table_deinit(struct link_table *t);
 struct link *link_table_find(const struct link_table *t, uint32_t index);
+
+/* Is that address in the network of this one? */
+bool link_address_covers(const struct link_address *a, const uint8_t *ip);
 
 /* Takes messages of rtnetlink (any, whole or not; aligned as the kernel has them). Return: 0; -ENOMEM. */
 int link_table_take(struct link_table *t, struct span message);

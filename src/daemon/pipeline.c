@@ -412,6 +412,9 @@ static bool on_events(struct pipeline *p) {
                 case COAP_EVENT_NOTIFY:
                         on_notify(p, &e);
                         break;
+                case COAP_EVENT_RESPONSE:
+                case COAP_EVENT_FAILED:
+                case COAP_EVENT_CLOSE:
                 case COAP_EVENT_NONE:
                         break;
                 }
@@ -419,8 +422,8 @@ static bool on_events(struct pipeline *p) {
         return any;
 }
 
-void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, bool multicast, struct span data) {
-        coap_endpoint_receive(p->endpoint, now(p), peer, multicast, data);
+void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data) {
+        coap_endpoint_receive(p->endpoint, now(p), peer, via, data);
         on_events(p);
 }
 
@@ -479,7 +482,7 @@ void pipeline_say_goodbye(struct pipeline *p) {
 }
 
 void pipeline_forget_local(struct pipeline *p, const uint8_t *ip, uint32_t interface) {
-        coap_endpoint_forget_local(p->endpoint, ip, interface);
+        coap_endpoint_forget_local(p->endpoint, now(p), ip, interface);
 }
 
 uint64_t pipeline_deadline(const struct pipeline *p) {

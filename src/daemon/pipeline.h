@@ -33,7 +33,7 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *config);
 struct pipeline *pipeline_free(struct pipeline *p); /* after the bus: nobody answers any more */
 
 /* A datagram arrived. */
-void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, bool multicast, struct span data);
+void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data);
 
 /* The next datagram to send; 0: none for now. Notifications that are due are made on the way. */
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n);

@@ -32,7 +32,7 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct 
 }
 
 void coap_account_release(struct coap_endpoint *ep, struct coap_account *a) {
-        if (a->n_exchanges || a->n_observers || a->n_pages)
+        if (a->n_exchanges || a->n_observers || a->n_pages || a->n_asks || a->n_uploads)
                 return;
         coap_hash_unlink(&a->node);
         coap_pool_give(&ep->accounts, a);
@@ -48,6 +48,18 @@ bool coap_account_keep(struct coap_endpoint *ep, struct coap_account *a, struct 
         if (!coap_pages_keep(&ep->pages, s, ret))
                 return false;
         a->n_pages += n_pages;
+        return true;
+}
+
+bool coap_account_append(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s,
+                         struct coap_cursor *end, struct span bytes) {
+        uint32_t n_more = coap_pages_for(s->n + bytes.n) - coap_pages_for(s->n);
+
+        if (n_more > ep->config.limits.n_pages_per_peer -
+                             ocf_min_size(a->n_pages, ep->config.limits.n_pages_per_peer) ||
+            !coap_pages_append(&ep->pages, s, end, bytes))
+                return false;
+        a->n_pages += n_more;
         return true;
 }
 

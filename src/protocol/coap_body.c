@@ -47,6 +47,11 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
         struct coap_body *b = coap_body_find(ep, shape->request_hash);
         struct coap_account *a;
 
+        if (b && response->etag.n && b->bytes.n == response->payload.n && b->code == response->code &&
+            span_equal(span_of(b->etag, b->n_etag), etag)) {
+                coap_body_touch(ep, now_ms, b); /* asked again, and nothing changed */
+                return b;
+        }
         if (b)
                 coap_body_free(ep, b);
         if (coap_pages_for(response->payload.n) > ep->config.limits.n_pages_per_peer)

@@ -47,6 +47,15 @@ enum coap_code {
         COAP_PROXYING_NOT_SUPPORTED = COAP_CODE(5, 5),
 };
 
+/* Signalling over streams (RFC 8323, 5). */
+enum coap_signal {
+        COAP_CSM = COAP_CODE(7, 1),
+        COAP_PING = COAP_CODE(7, 2),
+        COAP_PONG = COAP_CODE(7, 3),
+        COAP_RELEASE = COAP_CODE(7, 4),
+        COAP_ABORT = COAP_CODE(7, 5),
+};
+
 enum coap_option_number {
         COAP_OPTION_IF_MATCH = 1,
         COAP_OPTION_URI_HOST = 3,
@@ -67,7 +76,9 @@ enum coap_option_number {
         COAP_OPTION_PROXY_URI = 35,
         COAP_OPTION_PROXY_SCHEME = 39,
         COAP_OPTION_SIZE1 = 60,
+        COAP_OPTION_ECHO = 252, /* RFC 9175 */
         COAP_OPTION_NO_RESPONSE = 258,
+        COAP_OPTION_REQUEST_TAG = 292,          /* RFC 9175 */
         COAP_OPTION_OCF_ACCEPT_VERSION = 2049,  /* OCF-Accept-Content-Format-Version, critical */
         COAP_OPTION_OCF_CONTENT_VERSION = 2053, /* OCF-Content-Format-Version, critical */
 };
@@ -89,5 +100,7 @@ enum coap_content_format {
 #define COAP_PATH_MAX     256  /* of a joined Uri-Path, core.md 2.2 */
 #define COAP_QUERY_MAX    1024 /* of all Uri-Query options joined with & */
 #define COAP_MESSAGE_MAX  1472 /* a datagram that we send; what we receive may be longer */
+#define COAP_TRANSMIT_MAX                                                                                    \
+        9216 /* a message that we send over a stream: 8 blocks of 1024 bytes and their options */
 
 #endif

@@ -52,7 +52,11 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
         x->shape = *shape;
         x->bytes_hash = bytes_hash;
         list_init(&x->due);
-        coap_hash_link(&ep->by_exchange, &x->node, coap_endpoint_mid_hash(ep, &shape->peer, shape->mid));
+        if (shape->peer.stream)
+                coap_stream_count(ep, &shape->peer, 1);
+        else /* nothing comes twice there, and there are no message ids */
+                coap_hash_link(&ep->by_exchange, &x->node,
+                               coap_endpoint_mid_hash(ep, &shape->peer, shape->mid));
         if (shape->confirmable)
                 wait_in(&ep->pending_unacknowledged, x, now_ms + ep->config.processing_ms);
         else
@@ -61,14 +65,16 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
 }
 
 void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
-        coap_account_drop(ep, x->account, &x->answer);
-        coap_account_drop(ep, x->account, &x->observe_query);
+        coap_account_drop(ep, x->account, &x->kept);
+        coap_account_drop(ep, x->account, &x->kept);
         x->account->n_exchanges--;
         coap_account_release(ep, x->account);
         coap_hash_unlink(&x->node);
         list_unlink(&x->due);
         if (ep->ready == x)
                 ep->ready = NULL;
+        if (x->shape.peer.stream)
+                coap_stream_count(ep, &x->shape.peer, -1);
         coap_pool_give(&ep->exchanges, x);
 }
 
@@ -77,7 +83,7 @@ void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
  * whoever may do nothing at all could fill the table, in anybody's name.
  */
 static bool had_effect(const struct coap_shape *shape, uint8_t code) {
-        return coap_has_effect(shape->method) && !shape->multicast && code >> 5 != 4;
+        return coap_has_effect(shape->method) && !shape->multicast && !shape->peer.stream && code >> 5 != 4;
 }
 
 void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_exchange *x, uint8_t code,
@@ -86,7 +92,7 @@ void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_e
                 coap_exchange_free(ep, x);
                 return;
         }
-        coap_account_drop(ep, x->account, &x->observe_query);
+        coap_account_drop(ep, x->account, &x->kept);
         x->state = EXCHANGE_REMEMBERED;
         if (!x->shape.confirmable) {
                 wait_in(&ep->remembered_non, x, now_ms + ep->config.non_lifetime_ms);
@@ -95,7 +101,7 @@ void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_e
         /* Without room for the answer a repetition is still recognised; its sender gets no second effect but
          * silence. */
         if (!x->acknowledged && answer.n)
-                (void)coap_account_keep(ep, x->account, answer, &x->answer);
+                (void)coap_account_keep(ep, x->account, answer, &x->kept);
         wait_in(&ep->remembered_con, x, now_ms + ep->config.exchange_lifetime_ms);
 }
 
@@ -103,9 +109,9 @@ void coap_exchange_repeat(struct coap_endpoint *ep, struct coap_exchange *x) {
         ep->counts.n_duplicates++;
         if (x->acknowledged) {
                 coap_endpoint_send_empty(ep, &x->shape.peer, COAP_ACK, x->shape.mid);
-        } else if (x->answer.first) {
-                coap_pages_copy(&ep->pages, x->answer, 0, ep->message, x->answer.n);
-                coap_endpoint_send(ep, &x->shape.peer, span_of(ep->message, x->answer.n));
+        } else if (x->kept.first) {
+                coap_pages_copy(&ep->pages, x->kept, 0, ep->message, x->kept.n);
+                coap_endpoint_send(ep, &x->shape.peer, span_of(ep->message, x->kept.n));
         }
 }
 
@@ -131,17 +137,34 @@ void coap_exchange_tick(struct coap_endpoint *ep, uint64_t now_ms) {
 }
 
 /* A small cache with four places for each key: the place that runs out first is taken. */
-bool coap_seen_before(struct coap_endpoint *ep, uint64_t now_ms, uint64_t key) {
-        struct coap_seen *set = &ep->seen[(key % COAP_SEEN_SETS) * COAP_SEEN_WAYS], *oldest = set;
 
-        for (size_t i = 0; i < COAP_SEEN_WAYS; i++) {
-                if (set[i].key == key && set[i].until_ms > now_ms) {
-                        ep->counts.n_duplicates++;
+static struct coap_seen *seen_set(const struct coap_endpoint *ep, uint64_t key) {
+        return &ep->seen[key % ep->n_seen_sets * COAP_SEEN_WAYS];
+}
+
+bool coap_seen_check(const struct coap_endpoint *ep, uint64_t now_ms, uint64_t key) {
+        const struct coap_seen *set = seen_set(ep, key);
+
+        for (size_t i = 0; i < COAP_SEEN_WAYS; i++)
+                if (set[i].key == key && set[i].until_ms > now_ms)
                         return true;
-                }
+        return false;
+}
+
+void coap_seen_note(struct coap_endpoint *ep, uint64_t now_ms, uint64_t key) {
+        struct coap_seen *set = seen_set(ep, key), *oldest = set;
+
+        for (size_t i = 1; i < COAP_SEEN_WAYS; i++)
                 if (set[i].until_ms < oldest->until_ms)
                         oldest = &set[i];
-        }
         *oldest = (struct coap_seen){ key, now_ms + ep->config.non_lifetime_ms };
+}
+
+bool coap_seen_before(struct coap_endpoint *ep, uint64_t now_ms, uint64_t key) {
+        if (coap_seen_check(ep, now_ms, key)) {
+                ep->counts.n_duplicates++;
+                return true;
+        }
+        coap_seen_note(ep, now_ms, key);
         return false;
 }

@@ -9,8 +9,9 @@
 #define LIMITS_DEFAULT                                                                                       \
         {                                                                                                    \
                 .n_exchanges = 65536, .n_exchanges_per_peer = 16384, .n_observers = 16384,                   \
-                .n_observers_per_peer = 1024, .n_delayed = 64, .n_pages = 65536, .n_pages_per_peer = 32768,  \
-                .n_outgoing = 256 * 1024,                                                                    \
+                .n_observers_per_peer = 1024, .n_delayed = 64, .n_asks = 16384, .n_streams = 1024,           \
+                .n_seen = 8192, .n_addresses = 4096, .n_pages = 65536, .n_pages_per_peer = 32768,            \
+                .n_outgoing = 256 * 1024, .n_stream_message = 128 * 1024, .n_body = 1024 * 1024,             \
         }
 
 const struct coap_limits coap_limits_default = LIMITS_DEFAULT;
@@ -28,6 +29,9 @@ const struct coap_config coap_config_default = {
         .con_every = 10,
         .con_after_ms = 60000,
         .block_szx = 6,
+        .nstart = 1,
+        .csm_timeout_ms = 30000,
+        .bound_amplification = true,
 };
 
 struct layout {
@@ -60,8 +64,9 @@ static uint32_t n_bodies(const struct coap_limits *l) {
 }
 
 static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coap_limits *limits) {
-        uint32_t n_accounts = limits->n_exchanges + limits->n_observers + n_bodies(limits) + 1;
-        uint32_t n_reliables = limits->n_exchanges + limits->n_observers;
+        uint32_t n_accounts = limits->n_exchanges + limits->n_observers + 2 * n_bodies(limits) +
+                              limits->n_asks + limits->n_streams + 1;
+        uint32_t n_reliables = limits->n_exchanges + limits->n_observers + limits->n_asks;
         uint8_t *bytes;
 
         carve_pool(l, &ep->accounts, sizeof(struct coap_account), n_accounts);
@@ -70,6 +75,10 @@ static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coa
         carve_pool(l, &ep->observers, sizeof(struct coap_observer), limits->n_observers);
         carve_pool(l, &ep->resources, sizeof(struct coap_resource), limits->n_observers);
         carve_pool(l, &ep->bodies, sizeof(struct coap_body), n_bodies(limits));
+        carve_pool(l, &ep->uploads, sizeof(struct coap_upload), n_bodies(limits));
+        carve_pool(l, &ep->clients, sizeof(struct coap_client), limits->n_asks);
+        carve_pool(l, &ep->partners, sizeof(struct coap_partner), limits->n_asks);
+        carve_pool(l, &ep->streams, sizeof(struct coap_stream), limits->n_streams);
         carve_pool(l, &ep->delayed, sizeof(struct coap_delayed), limits->n_delayed);
         carve_hash(l, &ep->by_account, n_accounts);
         carve_hash(l, &ep->by_exchange, limits->n_exchanges);
@@ -77,8 +86,18 @@ static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coa
         carve_hash(l, &ep->by_observer, limits->n_observers);
         carve_hash(l, &ep->by_resource, limits->n_observers);
         carve_hash(l, &ep->by_body, n_bodies(limits));
-        ep->heap = carve(l, n_reliables * sizeof(*ep->heap));
-        ep->seen = carve(l, COAP_SEEN_SETS * COAP_SEEN_WAYS * sizeof(*ep->seen));
+        carve_hash(l, &ep->by_upload, n_bodies(limits));
+        carve_hash(l, &ep->by_token, limits->n_asks);
+        carve_hash(l, &ep->by_partner, limits->n_asks);
+        carve_hash(l, &ep->by_stream, limits->n_streams);
+        ep->timers.heap =
+                carve(l, (n_reliables + limits->n_asks + limits->n_streams) * sizeof(struct coap_timer *));
+        ep->n_seen_sets = limits->n_seen / COAP_SEEN_WAYS + 1;
+        ep->seen = carve(l, ep->n_seen_sets * COAP_SEEN_WAYS * sizeof(*ep->seen));
+        ep->n_address_sets = limits->n_addresses / COAP_ADDRESS_WAYS + 1;
+        ep->addresses = carve(l, ep->n_address_sets * COAP_ADDRESS_WAYS * sizeof(*ep->addresses));
+        ep->body = carve(l, limits->n_body);
+        ep->stream_message = carve(l, limits->n_streams ? limits->n_stream_message : 0);
         bytes = carve(l, (size_t)limits->n_pages * COAP_PAGE_SIZE);
         coap_pages_init(&ep->pages, bytes, carve(l, limits->n_pages * sizeof(uint32_t)), limits->n_pages);
         coap_outgoing_init(&ep->outgoing, carve(l, limits->n_outgoing), limits->n_outgoing);
@@ -109,6 +128,14 @@ struct coap_endpoint *coap_endpoint_init(void *memory, const struct coap_config 
         list_init(&ep->pending);
         list_init(&ep->remembered_con);
         list_init(&ep->remembered_non);
+        ep->bucket.n = coap_address_bucket_total;
+        high = config->random(config->random_context);
+        ep->echo_key[0] = (uint64_t)high << 32 | config->random(config->random_context);
+        high = config->random(config->random_context);
+        ep->echo_key[1] = (uint64_t)high << 32 | config->random(config->random_context);
+        list_init(&ep->due_uploads);
+        list_init(&ep->failed);
+        list_init(&ep->closing);
         list_init(&ep->due_bodies);
         list_init(&ep->due_observers);
         list_init(&ep->waiting);

@@ -86,6 +86,21 @@ int coap_message_parse(struct coap_message *ret, struct span datagram) {
         return r;
 }
 
+int coap_message_parse_stream(struct coap_message *ret, uint8_t code, uint8_t n_token, struct span rest) {
+        struct coap_message m = { .type = COAP_NON, .code = code, .n_token = n_token };
+        struct span token;
+        int r;
+
+        if (n_token > COAP_TOKEN_MAX || !span_take(&rest, n_token, &token))
+                return COAP_MESSAGE_E_TOKEN;
+        memcpy(m.token, token.data, token.n);
+        r = parse_options(&m, rest);
+        if (r)
+                return r;
+        *ret = m;
+        return 0;
+}
+
 bool coap_option_next(struct coap_option_reader *r, struct coap_option *ret) {
         if (!r->rest.n || take_option(&r->rest, &r->number, &ret->value) != 0)
                 return false;

@@ -51,6 +51,10 @@ static inline struct coap_option_reader coap_option_begin(const struct coap_mess
         return (struct coap_option_reader){ .rest = m->options };
 }
 
+/* The same for what stands behind the code of a message in a stream (RFC 8323, 3.2): token, options, payload.
+ * Its type is COAP_NON. */
+int coap_message_parse_stream(struct coap_message *ret, uint8_t code, uint8_t n_token, struct span rest);
+
 bool coap_option_next(struct coap_option_reader *r, struct coap_option *ret);
 
 /* An option value as a number; false when it is longer than n_max bytes (at most 4). Leading zeros are fine.

@@ -169,6 +169,13 @@ void coap_observer_free(struct coap_endpoint *ep, struct coap_observer *o) {
         coap_pool_give(&ep->observers, o);
 }
 
+void coap_observer_forget(struct coap_endpoint *ep, const struct coap_peer *peer) {
+        struct coap_observer *o;
+
+        while ((o = next_of_peer(ep, peer, NULL)))
+                coap_observer_free(ep, o);
+}
+
 /* ---- when it is told ---- */
 
 static void make_due(struct coap_endpoint *ep, struct coap_observer *o) {
@@ -202,7 +209,7 @@ bool coap_observer_event(struct coap_endpoint *ep, struct coap_event *ret) {
         struct list *first = list_first(&ep->due_observers);
         struct coap_observer *o;
 
-        if (!first || !coap_outgoing_has_room(&ep->outgoing, COAP_MESSAGE_MAX))
+        if (!first || !coap_endpoint_has_room(ep))
                 return false;
         o = LIST_ENTRY(first, struct coap_observer, due);
         list_unlink(&o->due);
@@ -238,8 +245,11 @@ static struct coap_shape shape_of(const struct coap_endpoint *ep, const struct c
         return s;
 }
 
-static bool wants_con(const struct coap_endpoint *ep, uint64_t now_ms, const struct coap_observer *o) {
-        return o->timeout_ms || o->n_since_con + 1u >= ep->config.con_every ||
+static bool wants_con(const struct coap_endpoint *ep, uint64_t now_ms, const struct coap_observer *o,
+                      bool last) {
+        if (o->peer.stream)
+                return false;
+        return last || o->timeout_ms || o->n_since_con + 1u >= ep->config.con_every ||
                now_ms - o->proven_ms >= ep->config.con_after_ms;
 }
 
@@ -284,7 +294,7 @@ int coap_observer_respond(struct coap_endpoint *ep, uint64_t now_ms, struct coap
         if (!o->pending)
                 return COAP_E_UNKNOWN_ID;
         o->pending = false;
-        send_notification(ep, now_ms, o, response, last || wants_con(ep, now_ms, o), last);
+        send_notification(ep, now_ms, o, response, wants_con(ep, now_ms, o, last), last);
         if (last)
                 coap_observer_free(ep, o);
         else
@@ -322,7 +332,7 @@ void coap_endpoint_end_observers(struct coap_endpoint *ep, uint64_t now_ms, uint
                 struct coap_observer *o =
                         LIST_ENTRY(list_first(&r->observers), struct coap_observer, resource_link);
 
-                send_notification(ep, now_ms, o, &response, true, true);
+                send_notification(ep, now_ms, o, &response, !o->peer.stream, true);
                 coap_observer_free(ep, o);
         }
 }

@@ -37,6 +37,32 @@ bool coap_pages_keep(struct coap_pages *p, struct span s, struct coap_stretch *r
         return true;
 }
 
+bool coap_pages_append(struct coap_pages *p, struct coap_stretch *stretch, struct coap_cursor *end,
+                       struct span s) {
+        size_t room = end->page ? COAP_PAGE_SIZE - (stretch->n - end->offset) : 0;
+        uint32_t page;
+
+        if (coap_pages_for(s.n - ocf_min_size(room, s.n)) > p->n_max - p->n_used)
+                return false;
+        while (s.n) {
+                size_t at = end->page ? stretch->n - end->offset : COAP_PAGE_SIZE, n;
+
+                if (at == COAP_PAGE_SIZE) {
+                        page = page_take(p);
+                        p->next[page - 1] = 0;
+                        *(end->page ? &p->next[end->page - 1] : &stretch->first) = page;
+                        *end = (struct coap_cursor){ page, stretch->n };
+                        at = 0;
+                }
+                n = ocf_min_size(s.n, COAP_PAGE_SIZE - at);
+                memcpy(p->bytes + (size_t)(end->page - 1) * COAP_PAGE_SIZE + at, s.data, n);
+                stretch->n += (uint32_t)n;
+                s.data += n;
+                s.n -= n;
+        }
+        return true;
+}
+
 void coap_pages_drop(struct coap_pages *p, struct coap_stretch *s) {
         while (s->first) {
                 uint32_t page = s->first;
@@ -51,19 +77,30 @@ void coap_pages_drop(struct coap_pages *p, struct coap_stretch *s) {
 
 void coap_pages_copy(const struct coap_pages *p, struct coap_stretch s, size_t offset, uint8_t *to,
                      size_t n) {
-        uint32_t page = s.first;
+        struct coap_cursor at = { 0 };
 
-        while (offset >= COAP_PAGE_SIZE) {
-                page = p->next[page - 1];
-                offset -= COAP_PAGE_SIZE;
-        }
+        coap_pages_read(p, s, &at, offset, to, n);
+}
+
+static void step(const struct coap_pages *p, struct coap_cursor *at) {
+        at->page = p->next[at->page - 1];
+        at->offset += COAP_PAGE_SIZE;
+}
+
+void coap_pages_read(const struct coap_pages *p, struct coap_stretch s, struct coap_cursor *at, size_t offset,
+                     uint8_t *to, size_t n) {
+        if (!at->page || at->offset > offset)
+                *at = (struct coap_cursor){ s.first, 0 };
         while (n) {
-                size_t n_here = ocf_min_size(n, COAP_PAGE_SIZE - offset);
+                size_t skip, n_here;
 
-                memcpy(to, p->bytes + (size_t)(page - 1) * COAP_PAGE_SIZE + offset, n_here);
+                while (offset - at->offset >= COAP_PAGE_SIZE)
+                        step(p, at);
+                skip = offset - at->offset;
+                n_here = ocf_min_size(n, COAP_PAGE_SIZE - skip);
+                memcpy(to, p->bytes + (size_t)(at->page - 1) * COAP_PAGE_SIZE + skip, n_here);
                 to += n_here;
+                offset += n_here;
                 n -= n_here;
-                offset = 0;
-                page = p->next[page - 1];
         }
 }

@@ -1,5 +1,7 @@
 #include "protocol/coap_parse_request.h"
 
+#include "protocol/coap_pool.h"
+
 #include <string.h>
 
 /* What RFC 7252 (table 4), 7641, 7959, 7967 and core.md 2.7 say of each option that a request may carry. */
@@ -21,11 +23,14 @@ static const struct option_rule rules[] = {
         { COAP_OPTION_URI_QUERY, 0, 255, true },
         { COAP_OPTION_ACCEPT, 0, 2, false },
         { COAP_OPTION_BLOCK2, 0, 3, false },
+        { COAP_OPTION_BLOCK1, 0, 3, false },
         { COAP_OPTION_SIZE2, 0, 4, false },
         { COAP_OPTION_PROXY_URI, 1, 1034, false },
         { COAP_OPTION_PROXY_SCHEME, 1, 255, false },
         { COAP_OPTION_SIZE1, 0, 4, false },
+        { COAP_OPTION_ECHO, 1, 40, false },
         { COAP_OPTION_NO_RESPONSE, 0, 1, false },
+        { COAP_OPTION_REQUEST_TAG, 0, 8, true },
         { COAP_OPTION_OCF_ACCEPT_VERSION, 0, 2, false },
         { COAP_OPTION_OCF_CONTENT_VERSION, 0, 2, false },
 };
@@ -67,16 +72,32 @@ static void add_etag(struct span *etags, uint8_t *n, struct span value) {
                 etags[(*n)++] = value;
 }
 
-static void block2(struct coap_request_details *d, uint32_t value) {
-        d->has_block2 = true;
-        d->block2_num = value >> 4;
-        d->block2_szx = value & 7;
-        if (d->block2_szx == 7)
+static void check_block(struct coap_request_details *d, uint32_t value, bool bert) {
+        if ((value & 7) == 7 && !bert)
                 refuse(d, COAP_BAD_REQUEST, "Block size 7 is reserved on UDP");
 }
 
+static void block2(struct coap_request_details *d, uint32_t value, bool bert) {
+        d->has_block2 = true;
+        d->block2_num = value >> 4;
+        d->block2_szx = value & 7;
+        check_block(d, value, bert);
+}
+
+static void block1(struct coap_request_details *d, uint32_t value, bool bert) {
+        d->has_block1 = true;
+        d->block1_num = value >> 4;
+        d->block1_more = value >> 3 & 1;
+        d->block1_szx = value & 7;
+        check_block(d, value, bert);
+}
+
+static void add_tag(struct coap_request_details *d, struct span tag) {
+        d->tag_hash = coap_hash_bytes(d->tag_hash + 1, tag.data, tag.n);
+}
+
 static void apply(struct coap_request_details *d, const struct coap_option *o, uint32_t number,
-                  struct writer *path, struct writer *query, bool first) {
+                  struct writer *path, struct writer *query, bool first, bool bert) {
         struct coap_request *r = &d->request;
 
         switch ((enum coap_option_number)o->number) {
@@ -108,7 +129,19 @@ static void apply(struct coap_request_details *d, const struct coap_option *o, u
                 r->accept = (int)number;
                 break;
         case COAP_OPTION_BLOCK2:
-                block2(d, number);
+                block2(d, number, bert);
+                break;
+        case COAP_OPTION_BLOCK1:
+                block1(d, number, bert);
+                break;
+        case COAP_OPTION_SIZE1:
+                d->size1 = number;
+                break;
+        case COAP_OPTION_ECHO:
+                d->echo = o->value;
+                break;
+        case COAP_OPTION_REQUEST_TAG:
+                add_tag(d, o->value);
                 break;
         case COAP_OPTION_PROXY_URI:
         case COAP_OPTION_PROXY_SCHEME:
@@ -132,14 +165,12 @@ static void apply(struct coap_request_details *d, const struct coap_option *o, u
         case COAP_OPTION_LOCATION_PATH:
         case COAP_OPTION_MAX_AGE:
         case COAP_OPTION_LOCATION_QUERY:
-        case COAP_OPTION_BLOCK1:
         case COAP_OPTION_SIZE2:
-        case COAP_OPTION_SIZE1:
                 break; /* nothing to learn from them */
         }
 }
 
-void coap_parse_request(struct coap_request_details *ret, const struct coap_message *m,
+void coap_parse_request(struct coap_request_details *ret, const struct coap_message *m, bool bert,
                         struct coap_request_scratch *scratch) {
         struct coap_option_reader reader = coap_option_begin(m);
         struct writer path = writer_on(scratch->path, sizeof(scratch->path) - 1);
@@ -167,7 +198,7 @@ void coap_parse_request(struct coap_request_details *ret, const struct coap_mess
                 }
                 if (o.value.n <= 4)
                         (void)coap_option_uint(o.value, 4, &number);
-                apply(ret, &o, number, &path, &query, !repeated);
+                apply(ret, &o, number, &path, &query, !repeated, bert);
         }
         if (!path.n && !path.overflow)
                 writer_put_u8(&path, '/');

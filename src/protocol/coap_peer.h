@@ -19,8 +19,9 @@ struct coap_peer {
         uint32_t channel;   /* 0: plain UDP; else the number of the connection or secure session */
         uint16_t remote_port;
         uint16_t local_port;
-        uint16_t device;   /* index of the logical device */
-        uint16_t reserved; /* 0 */
+        uint16_t device;  /* index of the logical device */
+        bool stream;      /* channel is a connection (TCP or TLS) */
+        uint8_t reserved; /* 0 */
 };
 
 _Static_assert(sizeof(struct coap_peer) == 48, "a peer is a key: it has no padding");

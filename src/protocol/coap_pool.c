@@ -6,20 +6,26 @@ void coap_pool_init(struct coap_pool *p, void *memory, size_t size, uint32_t n_m
         *p = (struct coap_pool){ .slots = memory, .size = size, .n_max = n_max };
 }
 
+static struct coap_slot *slot_at(const struct coap_pool *p, uint32_t index) {
+        return (struct coap_slot *)(void *)(p->slots + p->size * index);
+}
+
 void *coap_pool_take(struct coap_pool *p) {
-        struct coap_slot *s = p->free;
+        struct coap_slot *s;
         uint32_t generation;
 
-        if (s)
+        if (p->free) {
+                s = slot_at(p, p->free - 1);
                 p->free = s->next_free;
-        else if (p->n_fresh < p->n_max)
-                s = (struct coap_slot *)(void *)(p->slots + p->size * p->n_fresh++);
-        else
+        } else if (p->n_fresh < p->n_max) {
+                s = slot_at(p, p->n_fresh++);
+        } else {
                 return NULL;
+        }
         generation = s->generation;
         memset(s, 0, p->size);
         s->generation = generation ? generation : 1;
-        s->used = true;
+        s->next_free = COAP_SLOT_USED;
         p->n_used++;
         return s;
 }
@@ -28,9 +34,8 @@ void coap_pool_give(struct coap_pool *p, void *slot) {
         struct coap_slot *s = slot;
 
         s->generation = s->generation == UINT32_MAX ? 1 : s->generation + 1;
-        s->used = false;
         s->next_free = p->free;
-        p->free = s;
+        p->free = coap_pool_index(p, slot) + 1;
         p->n_used--;
 }
 
@@ -38,13 +43,16 @@ uint32_t coap_pool_index(const struct coap_pool *p, const void *slot) {
         return (uint32_t)((size_t)((const uint8_t *)slot - p->slots) / p->size);
 }
 
-void *coap_pool_at(const struct coap_pool *p, uint32_t index, uint32_t generation) {
-        struct coap_slot *s;
+void *coap_pool_used(const struct coap_pool *p, uint32_t index) {
+        struct coap_slot *s = index < p->n_fresh ? slot_at(p, index) : NULL;
 
-        if (index >= p->n_fresh)
-                return NULL;
-        s = (struct coap_slot *)(void *)(p->slots + p->size * index);
-        return s->used && s->generation == generation ? s : NULL;
+        return s && s->next_free == COAP_SLOT_USED ? s : NULL;
+}
+
+void *coap_pool_at(const struct coap_pool *p, uint32_t index, uint32_t generation) {
+        struct coap_slot *s = coap_pool_used(p, index);
+
+        return s && s->generation == generation ? s : NULL;
 }
 
 size_t coap_hash_heads(uint32_t n) {

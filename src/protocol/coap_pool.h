@@ -12,15 +12,16 @@
 
 struct coap_slot {
         uint32_t generation;
-        bool used;
-        struct coap_slot *next_free;
+        uint32_t next_free; /* index + 1, 0 ends the chain; COAP_SLOT_USED */
 };
+
+#define COAP_SLOT_USED UINT32_MAX
 
 struct coap_pool {
         uint8_t *slots;
         size_t size;
         uint32_t n_max, n_fresh, n_used;
-        struct coap_slot *free;
+        uint32_t free; /* index + 1 */
 };
 
 void coap_pool_init(struct coap_pool *p, void *memory, size_t size, uint32_t n_max);
@@ -28,6 +29,7 @@ void *coap_pool_take(struct coap_pool *p); /* NULL: full. Zeroed but for the gen
 void coap_pool_give(struct coap_pool *p, void *slot);
 
 uint32_t coap_pool_index(const struct coap_pool *p, const void *slot);
+void *coap_pool_used(const struct coap_pool *p, uint32_t index); /* NULL: nothing is there now */
 void *coap_pool_at(const struct coap_pool *p, uint32_t index,
                    uint32_t generation); /* NULL: stale or never taken */
 

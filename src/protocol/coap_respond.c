@@ -24,8 +24,8 @@ static int64_t grant_observation(struct coap_endpoint *ep, uint64_t now_ms, stru
                         coap_observer_free(ep, o);
                 return -1;
         }
-        coap_pages_copy(&ep->pages, x->observe_query, 0, query, x->observe_query.n);
-        o = coap_observer_new(ep, now_ms, &x->shape, span_of(query, x->observe_query.n), response->resource);
+        coap_pages_copy(&ep->pages, x->kept, 0, query, x->kept.n);
+        o = coap_observer_new(ep, now_ms, &x->shape, span_of(query, x->kept.n), response->resource);
         return o ? (int64_t)o->sequence : -1;
 }
 
@@ -63,7 +63,7 @@ static void answer_exchange(struct coap_endpoint *ep, uint64_t now_ms, struct co
                 options = coap_answer_piggybacked(ep, x->account, &x->shape);
                 options.observe = observe;
                 message = coap_answer(ep, now_ms, &x->shape, response, &options);
-                coap_endpoint_send(ep, &x->shape.peer, message);
+                message = coap_answer_send(ep, now_ms, &x->shape, message, &options);
         }
         coap_exchange_done(ep, now_ms, x, response->code, message);
 }

@@ -135,11 +135,14 @@ void world_rest(struct world *w, unsigned ms) {
 
 /* ---- what net tells ---- */
 
-static void on_datagram(void *context, const struct coap_peer *peer, bool multicast, struct span data) {
+static void on_datagram(void *context, const struct coap_peer *peer, unsigned via, struct span data) {
         struct world *w = context;
         struct told_datagram *d = &w->datagrams[w->n_datagrams++ % ARRAY_SIZE(w->datagrams)];
 
-        *d = (struct told_datagram){ .peer = *peer, .multicast = multicast, .n = data.n };
+        *d = (struct told_datagram){ .peer = *peer,
+                                     .multicast = via & COAP_VIA_MULTICAST,
+                                     .on_link = via & COAP_VIA_ON_LINK,
+                                     .n = data.n };
         memcpy(d->bytes, data.data, ocf_min_size(data.n, sizeof(d->bytes)));
         if (!w->echoes || w->n_out == ARRAY_SIZE(w->out))
                 return;

@@ -20,7 +20,7 @@
 
 struct told_datagram {
         struct coap_peer peer;
-        bool multicast;
+        bool multicast, on_link;
         size_t n;
         uint8_t bytes[64]; /* as much as fits */
 };

@@ -1,11 +1,12 @@
 /*
  * Any bytes as a script of the endpoint's own calls: datagrams of a few peers,
- * time that passes, answers that come at once, late or never, changes,
+ * bytes of two connections, requests of ours and what comes back to them, time
+ * that passes, answers that come at once, late or never, changes,
  * acknowledgements of what was heard, addresses that go.
  *
  * Tables are tiny, so that full is common. What must hold: all that is sent is a
- * CoAP message; a multicast is never answered with an error or a CON; a quiet
- * endpoint comes to an end and holds nothing.
+ * CoAP message; a multicast is never answered with a CON; no body is longer than
+ * was agreed; a quiet endpoint comes to an end and holds nothing.
  */
 #include "fuzz.h"
 
@@ -14,8 +15,9 @@
 
 #include <string.h>
 
-#define HELD_MAX 6
-#define BODY_MAX 5000
+#define HELD_MAX       6
+#define BODY_MAX       5000
+#define BODY_TAKEN_MAX 3000
 
 struct script {
         struct span rest;
@@ -26,6 +28,9 @@ struct script {
         unsigned n_held;
         struct coap_peer heard_peer; /* of the last message that asks for an answer */
         uint16_t heard_mid;
+        uint8_t heard_token[8]; /* of the last request of ours */
+        bool heard_request;
+        coap_id asked;
 };
 
 static uint8_t body[BODY_MAX];
@@ -55,6 +60,14 @@ static struct coap_peer peer_of(uint8_t v) {
         return p;
 }
 
+static struct coap_peer stream_peer(unsigned v) {
+        struct coap_peer p = { .remote_port = 5683, .local_port = 5683, .stream = true };
+
+        p.channel = 5 + v;
+        p.remote_ip[15] = (uint8_t)v;
+        return p;
+}
+
 static void respond(struct script *s, coap_id id) {
         static const uint8_t codes[] = {
                 COAP_CONTENT, COAP_CHANGED,   COAP_VALID,   COAP_DELETED,
@@ -78,6 +91,12 @@ static void respond(struct script *s, coap_id id) {
 static void on_event(struct script *s, const struct coap_event *e) {
         uint8_t what = take(s);
 
+        if (e->type == COAP_EVENT_RESPONSE || e->type == COAP_EVENT_FAILED || e->type == COAP_EVENT_CLOSE) {
+                must_hold(e->type != COAP_EVENT_FAILED || e->reply.failure != COAP_FAILURE_NONE);
+                must_hold(e->reply.payload.n <= BODY_TAKEN_MAX);
+                return;
+        }
+        must_hold(e->request.payload.n <= BODY_TAKEN_MAX);
         must_hold(e->request.path.n || e->type == COAP_EVENT_NOTIFY);
         must_hold(!e->request.multicast || (e->request.method == COAP_GET && !e->request.confirmable));
         if (what & 1 && s->n_held < HELD_MAX)
@@ -97,15 +116,20 @@ static void pop_events(struct script *s) {
 }
 
 static void hear(struct script *s) {
-        uint8_t buf[COAP_MESSAGE_MAX];
+        static uint8_t buf[COAP_TRANSMIT_MAX];
         struct coap_peer to;
         struct coap_message m;
         size_t n;
 
         while ((n = coap_endpoint_transmit(s->ep, s->now, &to, buf, sizeof(buf)))) {
-                must_hold(coap_message_parse(&m, span_of(buf, n)) == 0);
+                if (to.stream)
+                        continue;
+                must_hold(n <= COAP_MESSAGE_MAX && coap_message_parse(&m, span_of(buf, n)) == 0);
+                if (m.code && m.code >> 5 == 0 && m.n_token == sizeof(s->heard_token)) {
+                        memcpy(s->heard_token, m.token, sizeof(s->heard_token));
+                        s->heard_request = true;
+                }
                 if (m.type == COAP_CON || m.type == COAP_NON) {
-                        must_hold(m.code >> 5 >= 2);
                         s->heard_peer = to;
                         s->heard_mid = m.mid;
                 }
@@ -134,6 +158,70 @@ static void say_empty(struct script *s, enum coap_type type) {
         coap_endpoint_receive(s->ep, s->now, &s->heard_peer, false, span_of(m, sizeof(m)));
 }
 
+/* A request of ours; what it is comes out of one byte. */
+static void ask(struct script *s) {
+        uint8_t who = take(s), how = take(s);
+        struct coap_peer p = peer_of(who);
+        struct coap_ask a = COAP_ASK_DEFAULT;
+
+        if (how & 128)
+                p = stream_peer(who & 1);
+        a.method = how & 1 ? COAP_POST : how & 2 ? COAP_FETCH : COAP_GET;
+        a.path = SPAN_LITERAL("/a/b");
+        a.query = SPAN_LITERAL("if=x&rt=y");
+        a.payload = span_of(body, a.method == COAP_GET ? 0 : (size_t)take(s) * 16);
+        a.observe = how & 4;
+        a.non_confirmable = how & 8;
+        a.multicast = (how & 16) && !p.stream;
+        a.ocf_version = how & 32;
+        a.timeout_ms = how & 64 ? 3000 : 0;
+        (void)coap_endpoint_request(s->ep, s->now, &p, &a, &s->asked);
+}
+
+/* A message of a peer that knows the token of what it heard last. */
+static void reply(struct script *s) {
+        uint8_t message[300], how = take(s);
+        size_t wanted = take(s), n;
+        struct span rest = SPAN_NULL;
+
+        if (!s->heard_request)
+                return;
+        n = ocf_min_size(wanted, s->rest.n);
+        (void)span_take(&s->rest, n, &rest);
+        message[0] = (uint8_t)(0x48 | (how & 3) << 4);
+        message[1] = (uint8_t)((2 + (how >> 2 & 1) * 2) << 5 | (how >> 3));
+        message[2] = (uint8_t)(s->heard_mid >> 8);
+        message[3] = (uint8_t)s->heard_mid;
+        memcpy(message + 4, s->heard_token, 8);
+        if (n)
+                memcpy(message + 12, rest.data, n);
+        coap_endpoint_receive(s->ep, s->now, &s->heard_peer, 0, span_of(message, 12 + n));
+}
+
+static void stream(struct script *s) {
+        uint8_t how = take(s);
+        const struct coap_peer p = stream_peer(how & 1);
+        size_t wanted = take(s), n = ocf_min_size(wanted, s->rest.n), n_taken;
+        struct span data = SPAN_NULL;
+
+        if (!(how & 6))
+                (void)coap_endpoint_stream_open(s->ep, s->now, &p);
+        (void)span_take(&s->rest, n, &data);
+        for (int i = 0; i < 1000 && data.n; i++) {
+                n_taken = coap_endpoint_stream_receive(s->ep, s->now, &p, data);
+                must_hold(n_taken <= data.n);
+                data = span_of(data.data + n_taken, data.n - n_taken);
+                pop_events(s);
+                if (!n_taken)
+                        hear(s);
+        }
+        must_hold(!data.n);
+        if ((how & 14) == 14)
+                coap_endpoint_stream_closed(s->ep, s->now, &p);
+        if ((how & 30) == 18)
+                coap_endpoint_stream_release(s->ep, s->now, &p);
+}
+
 static void answer_held(struct script *s) {
         unsigned i;
 
@@ -148,7 +236,7 @@ static void step(struct script *s) {
         uint8_t op = take(s);
         uint64_t due;
 
-        switch (op % 12) {
+        switch (op % 16) {
         case 0:
         case 1:
         case 2:
@@ -181,7 +269,19 @@ static void step(struct script *s) {
                 hear(s);
                 break;
         case 11:
-                coap_endpoint_forget_local(s->ep, op & 128 ? peer_of(take(s)).local_ip : NULL, 1);
+                coap_endpoint_forget_local(s->ep, s->now, op & 128 ? peer_of(take(s)).local_ip : NULL, 1);
+                break;
+        case 12:
+                ask(s);
+                break;
+        case 13:
+                reply(s);
+                break;
+        case 14:
+                stream(s);
+                break;
+        case 15:
+                coap_endpoint_cancel(s->ep, s->now, s->asked);
                 break;
         }
         pop_events(s);
@@ -193,6 +293,11 @@ static void come_to_rest(struct script *s) {
         uint64_t due;
         int i;
 
+        for (uint8_t k = 0; k < 2; k++) {
+                const struct coap_peer p = stream_peer(k);
+
+                coap_endpoint_stream_closed(s->ep, s->now, &p);
+        }
         coap_endpoint_end_observers(s->ep, s->now, 1, COAP_NOT_FOUND, -1);
         coap_endpoint_end_observers(s->ep, s->now, 2, COAP_NOT_FOUND, -1);
         for (i = 0; i < 2000; i++) {
@@ -209,7 +314,8 @@ static void come_to_rest(struct script *s) {
         }
         must_hold(i < 2000);
         coap_endpoint_counts(s->ep, &c);
-        must_hold(!c.n_exchanges && !c.n_observers && !c.n_delayed && !c.n_pages && !c.n_outgoing);
+        must_hold(!c.n_exchanges && !c.n_observers && !c.n_delayed && !c.n_pages && !c.n_outgoing &&
+                  !c.n_asks && !c.n_streams && !c.n_uploads);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
@@ -222,10 +328,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n) {
                                               .n_observers = 6,
                                               .n_observers_per_peer = 4,
                                               .n_delayed = 3,
+                                              .n_asks = 4,
+                                              .n_streams = 2,
+                                              .n_seen = 16,
+                                              .n_addresses = 8,
+                                              .n_stream_message = 300,
+                                              .n_body = BODY_TAKEN_MAX,
                                               .n_pages = 64,
                                               .n_pages_per_peer = 40,
-                                              .n_outgoing = 8192 };
+                                              .n_outgoing = 32768 };
         config.con_every = 3;
+        config.bound_amplification = n & 1;
         config.random = next_random;
         config.random_context = &s;
         if (!memory)

@@ -45,7 +45,7 @@ static void understand(const struct coap_message *m) {
         static struct coap_request_details d;
         static struct coap_request_scratch scratch;
 
-        coap_parse_request(&d, m, &scratch);
+        coap_parse_request(&d, m, false, &scratch);
         must_hold(d.request.path.n <= COAP_PATH_MAX && d.request.query.n <= COAP_QUERY_MAX);
         must_hold(d.refusal || (d.request.path.n && d.request.path.data[0] == '/'));
         must_hold(!d.bad_option || d.refusal);

@@ -71,7 +71,7 @@ static void world_close(struct world *w) {
 }
 
 static void say(struct world *w, const void *data, size_t n) {
-        pipeline_receive(w->pipeline, &w->peer, false, span_of(data, n));
+        pipeline_receive(w->pipeline, &w->peer, COAP_VIA_ON_LINK, span_of(data, n));
 }
 
 #define SAY(w, literal) say((w), literal, sizeof(literal) - 1)

@@ -34,6 +34,7 @@ static void world_open(struct world *w, const struct coap_limits *limits) {
         *w = (struct world){ .now = 1000, .random = 7 };
         if (limits)
                 config.limits = *limits;
+        config.bound_amplification = false;
         config.random = world_random;
         config.random_context = &w->random;
         w->memory = calloc(1, coap_endpoint_size(&config.limits));

@@ -129,7 +129,7 @@ void node_vanish(struct world *w, struct node *n) {
         memcpy(old, n->station.inside, 16);
         move(n);
         memcpy(n->station.inside, n->station.outside, 16);
-        coap_endpoint_forget_local(n->ep, old, 0);
+        coap_endpoint_forget_local(n->ep, w->now_ms, old, 0);
         node_serve(w, n);
 }
 
