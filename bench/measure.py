@@ -34,6 +34,19 @@ def load(build, server, clients, outstanding, seconds, confirmable=False, path=N
     return run_tool(build, tool, *argv, "127.0.0.1", server.port, path or server.path, seconds=seconds)
 
 
+def if_clean(measure):
+    """For a server that stands beside ours: where its run is not clean, its figure is missing and ours is not."""
+    try:
+        return measure()
+    except Unclean:
+        return None
+
+
+def median(values):
+    known = [v for v in values if v is not None]
+    return statistics.median(known) if len(known) * 2 > len(values) else None
+
+
 def medians(what, rounds, measure):
     """measure() returns a dictionary of figures; each one's median over so many clean rounds, and the spread of "ratio".
 
@@ -49,7 +62,7 @@ def medians(what, rounds, measure):
             print(f"bench: {what}: a round was not clean and does not count: {unclean}", file=sys.stderr)
     if not good or len(good) * 2 < rounds:
         return None, why
-    result = {key: statistics.median(g[key] for g in good) for key in good[0]}
+    result = {key: median([g[key] for g in good]) for key in good[0]}
     if "ratio" in result:
         result["least"], result["most"] = min(g["ratio"] for g in good), max(g["ratio"] for g in good)
     result["rounds"], result["dropped"] = len(good), n_dropped
