@@ -55,18 +55,27 @@ static void look_at_limits(struct world *w, const struct node *n, const struct c
                 invariant_broken(w, "a table is larger than its limit", "node %u", n->station.index);
 }
 
+static const char *describe(const struct coap_counts *c) {
+        static char words[96];
+
+        (void)snprintf(words, sizeof(words),
+                       "%u ex, %u obs, %u delayed, %u pages, %u out, %u asks, %u up, %u streams",
+                       c->n_exchanges, c->n_observers, c->n_delayed, c->n_pages, c->n_outgoing, c->n_asks,
+                       c->n_uploads, c->n_streams);
+        return words;
+}
+
 static bool holds_nothing(const struct coap_counts *c) {
-        return !c->n_exchanges && !c->n_delayed && !c->n_pages && !c->n_outgoing;
+        return !c->n_exchanges && !c->n_delayed && !c->n_pages && !c->n_outgoing && !c->n_uploads;
 }
 
 static void look_at_lifetimes(struct world *w, const struct node *n, const struct coap_counts *c) {
         uint64_t most_ms =
                 n->touched_ms + w->scenario->config.exchange_lifetime_ms + MAX_TRANSMIT_WAIT_MS + 1000;
 
-        if (w->now_ms > most_ms && !c->n_observers && !holds_nothing(c))
-                invariant_broken(w, "something outlives its lifetime",
-                                 "node %u: %u exchanges, %u delayed, %u pages, %u outgoing", n->station.index,
-                                 c->n_exchanges, c->n_delayed, c->n_pages, c->n_outgoing);
+        if (w->now_ms > most_ms && !c->n_observers && !c->n_asks && !holds_nothing(c))
+                invariant_broken(w, "something outlives its lifetime", "node %u: %s", n->station.index,
+                                 describe(c));
 }
 
 void invariants_look(struct world *w) {
@@ -100,8 +109,12 @@ static void check_answered(struct world *w) {
         for (uint32_t i = 0; i < w->n_asks; i++) {
                 const struct ask *a = &w->asks[i];
 
-                if (!a->begun || a->lost || a->given_up || a->kind == ASK_DIES || a->kind == ASK_LATE)
+                if (!a->begun || a->lost || a->given_up || a->kind == ASK_DIES || a->kind == ASK_QUIET ||
+                    a->kind == ASK_LATE)
                         continue;
+                if (a->multicast && a->n_heard * 100 < (w->n_nodes - 1) * w->scenario->expect_heard)
+                        invariant_broken(w, "too few answers to a multicast", "request %u: %u of %u", i,
+                                         a->n_heard, w->n_nodes - 1);
                 n++;
                 n_answered += a->answered;
         }
@@ -118,11 +131,9 @@ void invariants_end(struct world *w) {
                 struct coap_counts c;
 
                 coap_endpoint_counts(w->nodes[i].ep, &c);
-                if (!holds_nothing(&c) || c.n_observers)
-                        invariant_broken(
-                                w, "all is quiet, and a table is not empty",
-                                "node %u: %u exchanges, %u observers, %u delayed, %u pages, %u outgoing", i,
-                                c.n_exchanges, c.n_observers, c.n_delayed, c.n_pages, c.n_outgoing);
+                if (!holds_nothing(&c) || c.n_observers || c.n_asks || c.n_streams)
+                        invariant_broken(w, "all is quiet, and a table is not empty", "node %u: %s", i,
+                                         describe(&c));
                 if (coap_endpoint_deadline(w->nodes[i].ep) != OCF_NEVER)
                         invariant_broken(w, "all is quiet, and a deadline stands", "node %u", i);
         }

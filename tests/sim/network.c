@@ -72,14 +72,18 @@ void network_init(struct world *w) {
                                        .drop = world_draw_from(w, s->drop) };
 }
 
-void network_heal(struct world *w) {
-        w->network.loss = w->network.twice = w->network.late = w->network.drop = 0;
+void network_join(struct world *w) {
         for (uint32_t i = 0; i < w->n_nodes; i++) {
                 struct station *s = &w->nodes[i].station;
 
                 s->group = 0;
                 s->deaf = s->mute = false;
         }
+}
+
+void network_heal(struct world *w) {
+        w->network.loss = w->network.twice = w->network.late = w->network.drop = 0;
+        network_join(w);
 }
 
 /* NULL: it goes its way. */

@@ -24,7 +24,7 @@ void network_send(struct world *w, struct station *from, const struct coap_peer 
 /* A flight has landed: at whom? NULL: at nobody. It may fly on when that one sleeps. */
 struct station *network_land(struct world *w, struct flight *f, bool *ret_kept);
 
-/* From now on nothing is lost, late or cut off. */
-void network_heal(struct world *w);
+void network_join(struct world *w); /* nobody is cut off, deaf or mute any more */
+void network_heal(struct world *w); /* and nothing is lost, doubled or late */
 
 #endif

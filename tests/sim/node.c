@@ -1,5 +1,6 @@
 #include "node.h"
 
+#include "client.h"
 #include "invariants.h"
 #include "network.h"
 #include "server.h"
@@ -24,6 +25,7 @@ static uint32_t draw_for_endpoint(void *context) {
 static void make_endpoint(struct world *w, struct node *n) {
         struct coap_config config = w->scenario->config;
 
+        config.block_szx = world_draw_from(w, w->scenario->szx);
         config.random = draw_for_endpoint;
         config.random_context = n;
         n->n_memory = coap_endpoint_size(&config.limits);
@@ -48,6 +50,22 @@ void node_deinit(struct node *n) {
         (void)munmap(n->memory, n->n_memory);
 }
 
+static void happens(struct world *w, struct node *n, const struct coap_event *e) {
+        switch (e->type) {
+        case COAP_EVENT_REQUEST:
+        case COAP_EVENT_NOTIFY:
+                server_event(w, n, e);
+                return;
+        case COAP_EVENT_RESPONSE:
+        case COAP_EVENT_FAILED:
+                client_event(w, n, e);
+                return;
+        case COAP_EVENT_CLOSE:
+        case COAP_EVENT_NONE:
+                return;
+        }
+}
+
 /* ---- its time ---- */
 
 static void plan(struct world *w, struct node *n, uint64_t due_ms) {
@@ -58,7 +76,7 @@ static void plan(struct world *w, struct node *n, uint64_t due_ms) {
 }
 
 void node_serve(struct world *w, struct node *n) {
-        uint8_t buf[COAP_MESSAGE_MAX];
+        uint8_t buf[COAP_TRANSMIT_MAX];
         struct coap_event e;
         struct coap_peer to;
         bool any = true;
@@ -72,7 +90,7 @@ void node_serve(struct world *w, struct node *n) {
         while (any && n_rounds++ < ROUNDS_MAX) {
                 any = false;
                 while (coap_endpoint_event(n->ep, w->now_ms, &e) && n_rounds++ < ROUNDS_MAX) {
-                        server_event(w, n, &e);
+                        happens(w, n, &e);
                         any = true;
                 }
                 while ((n_buf = coap_endpoint_transmit(n->ep, w->now_ms, &to, buf, sizeof(buf))) &&
@@ -97,8 +115,9 @@ void node_wake(struct world *w, struct node *n) {
 }
 
 void node_receive(struct world *w, struct node *n, const struct flight *f) {
-        n->touched_ms = w->touched_ms = w->now_ms;
-        coap_endpoint_receive(n->ep, w->now_ms, &f->peer, f->multicast, span_of(f->bytes, f->n));
+        n->touched_ms = w->now_ms;
+        coap_endpoint_receive(n->ep, w->now_ms, &f->peer, f->multicast ? COAP_VIA_MULTICAST : 0,
+                              span_of(f->bytes, f->n));
         node_serve(w, n);
 }
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const ask_kind_names[N_ASK_KINDS] = { "get",   "fetch",  "post", "put",     "delete",
-                                                  "patch", "slow",   "late", "dies",    "refused",
-                                                  "long",  "upload", "both", "observe", "watch" };
+const char *const ask_kind_names[N_ASK_KINDS] = { "get",    "fetch", "post",    "put",   "delete",  "patch",
+                                                  "slow",   "late",  "dies",    "quiet", "refused", "long",
+                                                  "upload", "both",  "observe", "watch" };
 
 const char *const action_names[N_ACTIONS] = { "partition", "heal",  "deaf", "mute",  "reboot",    "vanish",
                                               "rebind",    "sleep", "loss", "delay", "multicast", "end" };
@@ -134,10 +134,12 @@ struct number_of_config {
 static const struct number_of_config limits[] = { LIMIT(exchanges),      LIMIT(exchanges_per_peer),
                                                   LIMIT(observers),      LIMIT(observers_per_peer),
                                                   LIMIT(delayed),        LIMIT(pages),
-                                                  LIMIT(pages_per_peer), LIMIT(outgoing) };
+                                                  LIMIT(pages_per_peer), LIMIT(asks),
+                                                  LIMIT(streams),        LIMIT(body),
+                                                  LIMIT(outgoing) };
 static const struct number_of_config configs[] = { CONFIG(ack_timeout_ms), CONFIG(processing_ms),
                                                    CONFIG(leisure_ms),     CONFIG(con_every),
-                                                   CONFIG(con_after_ms),   CONFIG(block_szx) };
+                                                   CONFIG(nstart),         CONFIG(con_after_ms) };
 
 static bool read_number_of_config(struct scenario *s, const struct number_of_config *known, size_t n,
                                   char **rest) {
@@ -159,6 +161,8 @@ static bool read_expectation(struct scenario *s, char **rest) {
 
         if (what && strcmp(what, "newest") == 0)
                 return s->expect_newest = true;
+        if (what && strcmp(what, "heard") == 0)
+                return value && read_number(&value, &s->expect_heard);
         return what && strcmp(what, "answered") == 0 && value && read_number(&value, &s->expect_answered);
 }
 
@@ -181,11 +185,12 @@ static bool read_strangers(struct scenario *s, char **rest) {
 static const struct {
         const char *name;
         size_t offset;
-} ranges[] = { RANGE("nodes", nodes),      RANGE("servers", servers),  RANGE("loss", loss),
-               RANGE("twice", twice),      RANGE("delay", delay_ms),   RANGE("drop", drop),
-               RANGE("mtu", mtu),          RANGE("body", body),        RANGE("pause", pause_ms),
-               RANGE("change", change_ms), RANGE("hold", hold_ms),     RANGE("until", until_ms),
-               RANGE("settle", settle_ms), RANGE("max-age", max_age_s) };
+} ranges[] = { RANGE("nodes", nodes),      RANGE("servers", servers),    RANGE("loss", loss),
+               RANGE("twice", twice),      RANGE("delay", delay_ms),     RANGE("drop", drop),
+               RANGE("mtu", mtu),          RANGE("body", body),          RANGE("pause", pause_ms),
+               RANGE("change", change_ms), RANGE("hold", hold_ms),       RANGE("until", until_ms),
+               RANGE("settle", settle_ms), RANGE("timeout", timeout_ms), RANGE("max-age", max_age_s),
+               RANGE("szx", szx),          RANGE("late", late),          RANGE("late-by", late_ms) };
 
 static bool read_line(struct scenario *s, char *line) {
         char *rest = line;
@@ -213,10 +218,13 @@ static bool read_line(struct scenario *s, char *line) {
                 return read_number_of_config(s, configs, ARRAY_SIZE(configs), &rest);
         if (strcmp(word, "expect") == 0)
                 return read_expectation(s, &rest);
-        if (strcmp(word, "late") == 0)
-                return read_range(next_word(&rest), &s->late) && read_range(next_word(&rest), &s->late_ms);
+        if (strcmp(word, "bound") == 0)
+                return (word = next_word(&rest)) &&
+                       (s->config.bound_amplification = strcmp(word, "amplification") == 0);
         if (strcmp(word, "ids") == 0)
                 return (word = next_word(&rest)) && (s->equal_ids = strcmp(word, "equal") == 0);
+        if (strcmp(word, "uri") == 0)
+                return (word = next_word(&rest)) && (s->shared_uri = strcmp(word, "shared") == 0);
         if (strcmp(word, "rare") == 0)
                 return (word = next_word(&rest)) && read_number(&word, &s->rare) && s->rare;
         return false;
@@ -235,9 +243,13 @@ static struct scenario scenario_default(void) {
                               .until_ms = { 60000, 60000 },
                               .settle_ms = { 400000, 400000 },
                               .max_age_s = { 30, 60 },
+                              .timeout_ms = { 5000, 65000 },
+                              .szx = { 6, 6 },
+                              .late_ms = { 10000, 60000 },
                               .rare = 1,
                               .config = coap_config_default };
 
+        s.config.bound_amplification = false;
         s.config.limits = (struct coap_limits){ .n_exchanges = 256,
                                                 .n_exchanges_per_peer = 256,
                                                 .n_observers = 64,
@@ -245,7 +257,10 @@ static struct scenario scenario_default(void) {
                                                 .n_delayed = 8,
                                                 .n_pages = 512,
                                                 .n_pages_per_peer = 512,
-                                                .n_outgoing = 64 * 1024 };
+                                                .n_outgoing = 64 * 1024,
+                                                .n_asks = 64,
+                                                .n_streams = 8,
+                                                .n_body = 64 * 1024 };
         return s;
 }
 

@@ -12,19 +12,24 @@
  *     loss 0..40                 percent of the datagrams
  *     twice 0..30                percent that come twice
  *     delay 1..3000              milliseconds, drawn for each: so they overtake
- *     late 0..5 90000            percent that come so much later
+ *     late 0..5                  percent that come later by late-by
  *     drop 1..60                 just this datagram of the run is lost
  *     mtu 1280                   longer datagrams are lost
  *     body 1..5000               bytes of what is fetched and brought
  *     pause, change, hold        milliseconds between requests of a client, between
  *                                changes of a server, until an observation is cancelled
+ *     timeout 5000..65000        of half of the requests; the others: as the endpoint has it
  *     ids equal                  all nodes draw the same message ids and tokens
- *     limit exchanges 16         of coap_limits, of every node (or: of nodes 0..3)
+ *     uri shared                 what goes up, and long answers, have one URI for all requests
+ *     limit exchanges 16         of coap_limits, of every node
  *     config nstart 4            of coap_config
+ *     szx 0..6                   largest block of each node, drawn for each
+ *     bound amplification        three bytes for one to who has proven nothing
  *     at 5000 partition 1..3     these see only each other; also: heal, deaf, mute,
  *                                reboot, vanish, rebind, sleep, loss, delay, multicast, end
  *     until 60000                then nothing new is begun and the network heals
- *     expect answered 90         percent; expect newest: observers know the last state
+ *     expect answered 90         percent; expect heard 70: of a multicast's answers;
+ *     expect newest              observers know the last state in the end
  *     rare 20                    only each so many-th run plays it
  *
  * A range "a..b" is drawn anew for each run.
@@ -50,6 +55,7 @@ enum ask_kind {
         ASK_SLOW,    /* an effect, and an answer after some seconds */
         ASK_LATE,    /* an answer when nobody waits for it any more */
         ASK_DIES,    /* the app takes it and is never heard of again */
+        ASK_QUIET,   /* its client wants no answer (RFC 7967) */
         ASK_REFUSED, /* 4.03 */
         ASK_LONG,    /* a body in blocks comes */
         ASK_UPLOAD,  /* a body in blocks goes */
@@ -61,7 +67,8 @@ enum ask_kind {
 
 extern const char *const ask_kind_names[N_ASK_KINDS];
 
-#define SCENARIO_KINDS 24
+#define SCENARIO_KINDS  24
+#define SCENARIO_WISHES 4
 
 /* "each client: N requests of KINDS" */
 struct wish {
@@ -107,15 +114,16 @@ struct action {
 struct scenario {
         char name[48];
         struct range nodes, servers, loss, twice, delay_ms, late, late_ms, drop, mtu, body;
-        struct range pause_ms, change_ms, hold_ms, until_ms, settle_ms;
-        struct range max_age_s;
+        struct range pause_ms, change_ms, hold_ms, until_ms, settle_ms, timeout_ms;
+        struct range max_age_s, szx;
         struct range strangers[N_STRANGERS];
-        struct wish wishes[4];
+        struct wish wishes[SCENARIO_WISHES];
         struct action actions[32];
         uint32_t n_wishes, n_actions;
-        bool equal_ids;
+        bool equal_ids, shared_uri;
         struct coap_config config; /* all but random */
         uint32_t expect_answered;  /* percent */
+        uint32_t expect_heard;     /* percent of those that a multicast reached */
         bool expect_newest;
         uint32_t rare;
 };

@@ -18,9 +18,9 @@ static const struct {
         [ASK_DELETE] = { "/effect", COAP_DELETE }, [ASK_PATCH] = { "/effect", COAP_IPATCH },
         [ASK_SLOW] = { "/slow", COAP_POST },       [ASK_LATE] = { "/late", COAP_POST },
         [ASK_DIES] = { "/dies", COAP_POST },       [ASK_REFUSED] = { "/refused", COAP_POST },
-        [ASK_LONG] = { "/long", COAP_GET },        [ASK_UPLOAD] = { "/upload", COAP_PUT },
-        [ASK_BOTH] = { "/both", COAP_POST },       [ASK_OBSERVE] = { "/observed", COAP_GET },
-        [ASK_WATCH] = { "/watched", COAP_GET },
+        [ASK_QUIET] = { "/effect", COAP_POST },    [ASK_LONG] = { "/long", COAP_GET },
+        [ASK_UPLOAD] = { "/upload", COAP_PUT },    [ASK_BOTH] = { "/both", COAP_POST },
+        [ASK_OBSERVE] = { "/observed", COAP_GET }, [ASK_WATCH] = { "/watched", COAP_GET },
 };
 
 /* An app's answer that is still to come. */
@@ -111,6 +111,18 @@ static bool read_key(const struct world *w, struct span query, uint32_t *ret) {
         return key < w->n_asks && w->asks[key].begun;
 }
 
+/* Where the URI does not say it, the body does: then each body must be one of ours. */
+static bool read_body_key(struct world *w, const struct coap_event *e, uint32_t *ret) {
+        uint32_t version;
+
+        if (!w->scenario->shared_uri || e->type != COAP_EVENT_REQUEST)
+                return false;
+        if (body_read(e->request.payload, ret, &version) && *ret < w->n_asks)
+                return true;
+        invariant_broken(w, "a request's body is not what was sent", "%zu bytes", e->request.payload.n);
+        return false;
+}
+
 /* What came must be what was asked: by this client, of this server, with this body. */
 static void compare(struct world *w, const struct node *n, const struct coap_event *e, uint32_t key) {
         const struct ask *a = &w->asks[key];
@@ -149,6 +161,7 @@ static void handle(struct world *w, struct node *n, const struct coap_event *e, 
         case ASK_LONG:
         case ASK_UPLOAD:
         case ASK_BOTH:
+        case ASK_QUIET:
                 answer(w, n, e->id, key, false);
                 return;
         case ASK_OBSERVE:
@@ -162,8 +175,7 @@ static void handle(struct world *w, struct node *n, const struct coap_event *e, 
                 owe(w, n, e->id, key, (struct range){ 100000, 400000 });
                 return;
         case ASK_DIES:
-                coap_endpoint_ignore(n->ep, e->id);
-                return;
+                return; /* it is never heard of again */
         case ASK_REFUSED:
                 refuse(w, n, e->id, COAP_FORBIDDEN);
                 return;
@@ -175,7 +187,7 @@ static void handle(struct world *w, struct node *n, const struct coap_event *e, 
 void server_event(struct world *w, struct node *n, const struct coap_event *e) {
         uint32_t key;
 
-        if (!read_key(w, e->request.query, &key)) {
+        if (!read_key(w, e->request.query, &key) && !read_body_key(w, e, &key)) {
                 if (e->type == COAP_EVENT_NOTIFY)
                         invariant_broken(w, "a notification for nobody", "node %u", n->station.index);
                 refuse(w, n, e->id, COAP_NOT_FOUND);

@@ -23,6 +23,7 @@ struct errand {
         uint64_t due_ms;
         uint32_t timeout_ms, num;
         unsigned n_sent;
+        uint8_t szx;
         bool acknowledged;
         uint8_t n_etag, etag[8];
         size_t n_body;

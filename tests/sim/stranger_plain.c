@@ -34,7 +34,7 @@ static void send_errand(struct world *w, struct stranger *s, struct errand *e) {
                                                  number_of(s, e), a->kind == ASK_OBSERVE, e->key);
 
         if (e->num)
-                coap_build_uint(&b, COAP_OPTION_BLOCK2, e->num << 4 | 6);
+                coap_build_uint(&b, COAP_OPTION_BLOCK2, e->num << 4 | e->szx);
         body_write(body, BODY_LEAST, e->key, 0);
         if (a->n_up)
                 coap_build_payload(&b, span_of(body, BODY_LEAST));
@@ -61,7 +61,7 @@ static void begin(struct world *w, struct stranger *s) {
         a.n_up = server_has_effect(kind) ? BODY_LEAST : 0;
         a.n_down = kind == ASK_LONG ? BODY_LEAST + world_draw_from(w, w->scenario->body) : BODY_LEAST;
         a.begun_ms = w->now_ms;
-        *e = (struct errand){ .key = world_new_ask(w, a), .mid = s->next_mid++, .sequence = -1 };
+        *e = (struct errand){ .key = world_new_ask(w, a), .mid = s->next_mid++, .szx = 6, .sequence = -1 };
         if (kind == ASK_LONG && !(e->body = malloc(BODY_MOST)))
                 abort();
         e->timeout_ms = 2000 + world_draw(w) % 1000;
@@ -144,6 +144,7 @@ static void take_block(struct world *w, struct stranger *s, struct errand *e, co
         memcpy(e->body + e->n_body, m->payload.data, m->payload.n);
         e->n_body += m->payload.n;
         if (block >= 0 && block & 8) {
+                e->szx = block & 7; /* it may want smaller ones than we would take */
                 e->num++;
                 e->mid = s->next_mid++;
                 e->n_sent = 0;
@@ -187,6 +188,8 @@ static void take_notification(struct world *w, struct stranger *s, struct errand
 }
 
 static void take_empty(struct world *w, struct stranger *s, const struct coap_message *m) {
+        if (m->type == COAP_CON)
+                stranger_send_empty(w, s, COAP_RST, m->mid); /* a ping */
         for (uint32_t i = 0; i < s->n_done; i++) {
                 struct errand *e = &s->errands[i];
 

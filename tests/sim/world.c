@@ -2,14 +2,14 @@
  * One run. The next moment is the nearest in the timeline: jump there, do it,
  * check what must always hold.
  *
- * It has three phases. Busy: all that the scenario wishes. Settling: the network
+ * It has four phases. Busy: all that the scenario wishes. Settling: the network
  * is healed, each resource has changed once more, and there is time to hear of
- * it. Ending: observations are taken back and ended; after the longest lifetime
- * there must be nothing anywhere.
+ * it. Ending: observations are taken back and ended. Quiet: after the longest
+ * lifetime there must be nothing anywhere.
  */
 #include "world.h"
 
-#include "body.h"
+#include "client.h"
 #include "invariants.h"
 #include "network.h"
 #include "node.h"
@@ -21,7 +21,8 @@
 #include <string.h>
 
 #define LOOK_EVERY_MS 5000u
-#define ENDING_MS     (247000u + 93000u + 5000u)
+#define LATEST_MS     100000u /* RFC 7252 4.8.2, MAX_LATENCY: nothing is on its way for longer */
+#define QUIET_MS      (247000u + 93000u + 5000u)
 #define HAPPENED_MAX  20000000u /* of one run: more is no end */
 
 uint32_t world_draw(struct world *w) {
@@ -86,10 +87,12 @@ static void act_on(struct world *w, enum action_type type, uint32_t amount, stru
         case ACTION_END:
                 server_end(w, n);
                 return;
+        case ACTION_MULTICAST:
+                client_multicast(w, n);
+                return;
         case ACTION_HEAL:
         case ACTION_LOSS:
         case ACTION_DELAY:
-        case ACTION_MULTICAST:
         case N_ACTIONS:
                 return;
         }
@@ -102,7 +105,7 @@ static void act(struct world *w, const struct action *a) {
         if (w->phase != PHASE_BUSY)
                 return;
         if (a->type == ACTION_HEAL)
-                network_heal(w);
+                network_join(w);
         else if (a->type == ACTION_LOSS)
                 w->network.loss = world_draw_from(w, a->who);
         else if (a->type == ACTION_DELAY)
@@ -122,14 +125,35 @@ static void settle(struct world *w) {
         world_plan(w, w->now_ms + world_draw_from(w, w->scenario->settle_ms), HAPPENING_PHASE, 0, 0, NULL);
 }
 
-static void end(struct world *w) {
-        TELL(w, "-- it ends");
-        invariants_newest(w);
-        w->phase = PHASE_ENDING;
-        strangers_leave(w);
+static void end_all(struct world *w) {
         for (uint32_t i = 0; i < w->n_nodes; i++)
                 server_end(w, &w->nodes[i]);
-        world_plan(w, w->now_ms + ENDING_MS, HAPPENING_PHASE, 0, 0, NULL);
+}
+
+static void next_phase(struct world *w) {
+        switch (w->phase) {
+        case PHASE_BUSY:
+                settle(w);
+                return;
+        case PHASE_SETTLING:
+                TELL(w, "-- it ends");
+                invariants_newest(w);
+                w->phase = PHASE_ENDING;
+                clients_leave(w);
+                strangers_leave(w);
+                end_all(w);
+                world_plan(w, w->now_ms + LATEST_MS, HAPPENING_PHASE, 0, 0, NULL);
+                return;
+        case PHASE_ENDING:
+                TELL(w, "-- it is quiet from here on");
+                w->phase = PHASE_QUIET;
+                end_all(w); /* a registration may have come late, and found its client gone */
+                world_plan(w, w->now_ms + QUIET_MS, HAPPENING_PHASE, 0, 0, NULL);
+                return;
+        case PHASE_QUIET:
+                w->over = true;
+                return;
+        }
 }
 
 /* ---- what happens ---- */
@@ -154,44 +178,40 @@ static void land(struct world *w, struct flight *f) {
                 free(f);
 }
 
-/* False: that was the end. */
-static bool happens(struct world *w, const struct happening *h) {
+static void happens(struct world *w, const struct happening *h) {
         switch (h->type) {
         case HAPPENING_LANDS:
                 land(w, h->what);
-                return true;
+                return;
         case HAPPENING_WAKE:
                 node_wake(w, &w->nodes[h->who]);
-                return true;
+                return;
         case HAPPENING_ANSWER:
                 server_answer(w, &w->nodes[h->who], h->what);
-                return true;
+                return;
         case HAPPENING_CHANGE:
                 change(w, &w->nodes[h->who]);
-                return true;
+                return;
         case HAPPENING_STRANGER:
                 stranger_happens(w, h->who, h->which);
-                return true;
+                return;
         case HAPPENING_ACTION:
                 act(w, &w->scenario->actions[h->which]);
-                return true;
+                return;
         case HAPPENING_LOOK:
                 invariants_look(w);
                 world_plan(w, w->now_ms + LOOK_EVERY_MS, HAPPENING_LOOK, 0, 0, NULL);
-                return true;
+                return;
         case HAPPENING_PHASE:
-                if (w->phase == PHASE_ENDING)
-                        return false;
-                if (w->phase == PHASE_SETTLING)
-                        end(w);
-                else
-                        settle(w);
-                return true;
+                next_phase(w);
+                return;
         case HAPPENING_ASK:
+                client_begin(w, &w->nodes[h->who]);
+                return;
         case HAPPENING_CANCEL:
-                return true;
+                client_cancel(w, h->which);
+                return;
         }
-        return true;
 }
 
 /* ---- the whole ---- */
@@ -226,6 +246,8 @@ static void world_init(struct world *w, const struct scenario *s, uint64_t seed,
                 abort();
         for (uint32_t i = 0; i < w->n_nodes; i++)
                 node_init(w, &w->nodes[i], i);
+        for (uint32_t i = 0; i < w->n_nodes; i++)
+                client_init(w, &w->nodes[i]);
         strangers_init(w);
         TELL(w, "%s, seed %llu: %u nodes, %u strangers, %u %% lost, %u %% twice, up to %u ms late", s->name,
              (unsigned long long)seed, w->n_nodes, w->n_strangers, w->network.loss, w->network.twice,
@@ -248,14 +270,13 @@ static void world_deinit(struct world *w) {
 
 bool world_run(struct world *w, const struct scenario *s, uint64_t seed, enum telling telling) {
         struct happening h;
-        bool goes_on = true;
 
         world_init(w, s, seed, telling);
-        while (goes_on && !w->broken && timeline_next(&w->timeline, &h)) {
+        while (!w->over && !w->broken && timeline_next(&w->timeline, &h)) {
                 w->now_ms = h.at_ms;
                 if (++w->n_happened > HAPPENED_MAX)
                         invariant_broken(w, "it goes on and on", "after %u steps", HAPPENED_MAX);
-                goes_on = happens(w, &h);
+                happens(w, &h);
         }
         if (!w->broken)
                 invariants_end(w);

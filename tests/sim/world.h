@@ -57,8 +57,8 @@ struct node {
         uint64_t wake_ms;    /* for when it is planned */
         uint64_t touched_ms; /* when something last happened to it from outside */
         uint32_t incarnation;
-        uint32_t state;   /* of its observed resources */
-        uint32_t n_asked; /* of what the scenario wishes it to ask */
+        uint32_t state;                   /* of its observed resources */
+        uint32_t n_left[SCENARIO_WISHES]; /* of what the scenario wishes it to ask */
 };
 
 /* One request of the run, whoever makes it; its index is its key and travels with it. */
@@ -67,17 +67,19 @@ struct ask {
         bool by_stranger, non_confirmable, multicast;
         bool begun, ended, answered, given_up, lost; /* lost: its client was switched off */
         uint32_t client, server, n_up, n_down;       /* n_up, n_down: bytes of its bodies */
+        uint32_t shown; /* the key that its answer shows: its own, but where several fetch one thing */
         coap_id id;
-        uint64_t begun_ms, ended_ms;
+        uint64_t begun_ms;
+        uint32_t timeout_ms;         /* 0: as the endpoint has it */
         uint32_t n_handled, n_heard; /* n_heard: answers to a multicast */
         uint32_t handled_incarnation;
         uint8_t handled_ip[16];
         uint64_t handled_ms;
-        bool observed;
+        bool observed, was_observed;
         uint32_t state; /* the newest that was shown */
 };
 
-enum phase { PHASE_BUSY, PHASE_SETTLING, PHASE_ENDING };
+enum phase { PHASE_BUSY, PHASE_SETTLING, PHASE_ENDING, PHASE_QUIET };
 
 enum telling { TELL_NOTHING, TELL_ALL, TELL_LAST };
 
@@ -85,6 +87,7 @@ struct world {
         const struct scenario *scenario;
         uint64_t seed, random, now_ms;
         enum phase phase;
+        bool over;
         struct timeline timeline;
         struct network network;
         struct node *nodes;
@@ -93,7 +96,6 @@ struct world {
         uint32_t n_strangers;
         struct ask *asks;
         uint32_t n_asks, n_asks_max;
-        uint64_t touched_ms; /* when anything last came from outside of the endpoints */
         uint64_t n_happened;
         const char *broken; /* NULL while all holds */
         char broken_where[96];
