@@ -131,7 +131,9 @@ static bool send_now(struct coap_endpoint *ep, uint64_t now_ms, struct coap_clie
         message = coap_compose(ep, c);
         c->state = CLIENT_SENT;
         c->timer.kind = COAP_TIMER_CLIENT;
-        coap_timer_set(&ep->timers, &c->timer, now_ms + patience_ms(ep, c));
+        if (c->begun || !c->timeout_ms) /* the caller's patience began with its request, not with its turn */
+                coap_timer_set(&ep->timers, &c->timer, now_ms + patience_ms(ep, c));
+        c->begun = true;
         if (!c->outstanding) {
                 c->outstanding = true;
                 c->partner->n_outstanding++;
@@ -196,7 +198,7 @@ static struct coap_client *client_new(struct coap_endpoint *ep, const struct coa
         c->token = new_token(ep);
         coap_hash_link(&ep->by_token, &c->node, c->token);
         c->event_id = CLIENT_ID | (uint64_t)coap_pool_index(&ep->clients, c) << 32 | c->slot.generation;
-        c->szx1 = c->szx2 = (uint8_t)ep->config.block_szx;
+        c->szx1 = c->szx2 = peer->stream ? 7 : (uint8_t)ep->config.block_szx;
         c->state = CLIENT_QUEUED;
         return c;
 }

@@ -62,7 +62,7 @@ static bool cut(const struct coap_endpoint *ep, struct coap_client *c, uint8_t *
         const struct coap_room room = room_of(ep, c);
         size_t n = c->payload.n - c->n_sent;
 
-        *ret_szx = c->szx1 < room.szx ? c->szx1 : room.szx;
+        *ret_szx = c->szx_block = c->szx1 < room.szx ? c->szx1 : room.szx;
         if (!c->n_sent && n <= room.n) {
                 c->n_block = (uint32_t)n;
                 return false;

@@ -234,12 +234,14 @@ struct coap_client {
         uint8_t state; /* enum coap_client_state */
         uint8_t failure;
         uint8_t n_etag, n_if_match, n_echo;
-        uint8_t szx1, szx2;
+        uint8_t szx1, szx2; /* at most; of the response */
+        uint8_t szx_block;  /* of the block of payload that went last */
         uint8_t n_body_etag;
         uint8_t body_etag[COAP_ETAG_MAX];
         uint8_t n_restarts;
         bool confirmable : 1, multicast : 1, observe : 1, observed : 1, if_none_match : 1, ocf_version : 1,
-                without_version : 1, outstanding : 1, sequenced : 1, asks_rest : 1;
+                without_version : 1, outstanding : 1, sequenced : 1, asks_rest : 1,
+                begun : 1; /* its first message went out */
 };
 
 enum coap_timer_kind { COAP_TIMER_RELIABLE, COAP_TIMER_CLIENT, COAP_TIMER_STREAM };

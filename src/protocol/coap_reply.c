@@ -166,7 +166,7 @@ static bool goes_on(const struct coap_client *c) {
 /* The answer to one block that is not the last. Return: true when that was all it was. */
 static bool take_block1(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c,
                         const struct coap_message *m, const struct details *d) {
-        if (m->code == COAP_REQUEST_ENTITY_TOO_LARGE && d->has_block1 && d->szx1 < c->szx1) {
+        if (m->code == COAP_REQUEST_ENTITY_TOO_LARGE && d->has_block1 && d->szx1 < c->szx_block) {
                 c->szx1 = d->szx1; /* RFC 7959, 2.9.3: it wants smaller ones */
                 begin_again(ep, now_ms, c);
                 return true;
@@ -176,7 +176,7 @@ static bool take_block1(struct coap_endpoint *ep, uint64_t now_ms, struct coap_c
         if ((size_t)d->num1 * coap_block_size(d->szx1) != c->n_sent)
                 return true; /* of an earlier block, late */
         c->n_sent += c->n_block;
-        if (d->szx1 < c->szx1)
+        if (d->szx1 < c->szx_block)
                 c->szx1 = d->szx1;
         coap_client_send(ep, now_ms, c);
         return true;

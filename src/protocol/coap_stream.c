@@ -178,9 +178,7 @@ bool coap_stream_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_ev
         if (!first)
                 return false;
         s = LIST_ENTRY(first, struct coap_stream, link);
-        ret->type = COAP_EVENT_CLOSE;
-        ret->peer = s->peer;
-        ret->id = ret->user = ret->resource = 0;
+        *ret = (struct coap_event){ .type = COAP_EVENT_CLOSE, .peer = s->peer };
         stream_free(ep, now_ms, s);
         return true;
 }

@@ -28,7 +28,7 @@ static uint32_t world_random(void *context) {
         return *n = *n * 1664525u + 1013904223u;
 }
 
-static void world_open(struct world *w, const struct coap_limits *limits) {
+static OCF_UNUSED void world_open(struct world *w, const struct coap_limits *limits) {
         struct coap_config config = coap_config_default;
 
         *w = (struct world){ .now = 1000, .random = 7 };
