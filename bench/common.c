@@ -166,6 +166,7 @@ bool bench_parse_options(const uint8_t *p, const uint8_t *end, struct bench_mess
         size_t number = 0, delta, n;
 
         ret->observe = -1;
+        ret->strange = false;
         ret->payload = end;
         ret->n_payload = 0;
         while (p < end) {
@@ -180,11 +181,10 @@ bool bench_parse_options(const uint8_t *p, const uint8_t *end, struct bench_mess
                     (size_t)(end - p) < n)
                         return false;
                 number += delta;
-                if (!is_known(number) || (number == 6 && n > 3))
-                        return false;
+                ret->strange |= !is_known(number) || (number == 6 && n > 3);
                 if (number == 6) {
                         ret->observe = 0;
-                        for (size_t i = 0; i < n; i++)
+                        for (size_t i = 0; i < n && i < 3; i++)
                                 ret->observe = ret->observe << 8 | p[i];
                 }
                 p += n;
@@ -202,5 +202,5 @@ bool bench_parse(const uint8_t *m, size_t n, struct bench_message *ret) {
         ret->token = m + 4;
         if (!ret->code && n != 4)
                 return false;
-        return bench_parse_options(m + 4 + ret->n_token, m + n, ret);
+        return bench_parse_options(m + 4 + ret->n_token, m + n, ret) && !ret->strange;
 }

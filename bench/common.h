@@ -57,11 +57,12 @@ struct bench_message {
         uint16_t mid;
         const uint8_t *token;
         int64_t observe; /* -1: none */
+        bool strange;    /* carries a critical option that an answer may not have */
         const uint8_t *payload;
         size_t n_payload;
 };
 
-/* Return: false when it is not well-formed, or carries a critical option that an answer may not have. */
+/* Return: false when it is not well-formed. bench_parse(): also when it is strange. */
 bool bench_parse(const uint8_t *m, size_t n, struct bench_message *ret);
 bool bench_parse_options(const uint8_t *p, const uint8_t *end, struct bench_message *ret);
 

@@ -208,12 +208,13 @@ def rows_tcp(c):
             least = load(c.build, udp, c.clients, 8, c.seconds)["us"][0]
             result = {"floor": least}
             for name, server in (("tcp floor", tcp), ("ours", world), ("libcoap", libcoap)):
-                if server:
+                if server is libcoap:
+                    theirs = server and if_clean(lambda: load(c.build, server, c.clients, 8, c.seconds, tool="coap_tcp_load")["us"][0])
+                    result[name] = theirs and theirs / least
+                else:
                     result[name] = load(c.build, server, c.clients, 8, c.seconds, tool="coap_tcp_load")["us"][0]
             result["ratio"] = result["ours"] / least
             result["tcp floor"] /= least
-            if libcoap:
-                result["libcoap"] /= least
             return result
 
         m, why = c.medians(row.what, once)
