@@ -43,8 +43,15 @@ static void put_path(struct coap_builder *b, struct span path) {
 /* ---- which part of it is next ---- */
 
 static struct coap_room room_of(const struct coap_endpoint *ep, const struct coap_client *c) {
-        if (c->partner->peer.stream)
-                return coap_stream_room(ep, &c->partner->peer);
+        struct coap_room room;
+
+        if (c->partner->peer.stream) {
+                room = coap_stream_room(ep, &c->partner->peer);
+                room.n -= ocf_min_size(room.n - 16, 2u * c->texts.n); /* each segment has its head */
+                while (room.szx && coap_block_size(room.szx) > room.n)
+                        room.szx--;
+                return room;
+        }
         return (struct coap_room){ coap_block_size(c->szx1), c->szx1 };
 }
 
@@ -62,7 +69,10 @@ static bool cut(const struct coap_endpoint *ep, struct coap_client *c, uint8_t *
         const struct coap_room room = room_of(ep, c);
         size_t n = c->payload.n - c->n_sent;
 
-        *ret_szx = c->szx_block = c->szx1 < room.szx ? c->szx1 : room.szx;
+        *ret_szx = c->szx1 < room.szx ? c->szx1 : room.szx;
+        while (c->n_sent % coap_block_size(*ret_szx)) /* they may grow, but begin where their number says */
+                --*ret_szx;
+        c->szx_block = *ret_szx;
         if (!c->n_sent && n <= room.n) {
                 c->n_block = (uint32_t)n;
                 return false;

@@ -19,7 +19,7 @@ enum {
 };
 
 #define MESSAGE_SIZE_BASE 1152u /* until its CSM says otherwise (RFC 8323, 5.3.1) */
-#define OVERHEAD          160u  /* header, token and options of an answer */
+#define OVERHEAD          128u  /* header, token and options of an answer */
 #define HEADER_MAX        6u
 
 static uint64_t hash_of(const struct coap_endpoint *ep, const struct coap_peer *peer) {
