@@ -109,7 +109,7 @@ void coap_exchange_repeat(struct coap_endpoint *ep, struct coap_exchange *x) {
         ep->counts.n_duplicates++;
         if (x->acknowledged) {
                 coap_endpoint_send_empty(ep, &x->shape.peer, COAP_ACK, x->shape.mid);
-        } else if (x->kept.first) {
+        } else if (x->state == EXCHANGE_REMEMBERED && x->kept.first) {
                 coap_pages_copy(&ep->pages, x->kept, 0, ep->message, x->kept.n);
                 coap_endpoint_send(ep, &x->shape.peer, span_of(ep->message, x->kept.n));
         }

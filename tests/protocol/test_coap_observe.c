@@ -413,8 +413,23 @@ static void test_ids_are_counted_for_each_peer(void **state) {
         world_close(&w);
 }
 
+/* Fuzzing saw the query that is kept for the registration go out as its answer. */
+static void test_a_registration_repeated_while_it_waits(void **state) {
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        world_open(&w, NULL);
+        for (int i = 0; i < 2; i++) {
+                SAY(&w, &p, "\x41\x01\x00\x01T\x60\x51x\x44q=12");
+                assert_int_equal(pop(&w), i == 0);
+                hear_nothing(&w);
+        }
+        world_close(&w);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_registration_repeated_while_it_waits),
                 cmocka_unit_test(test_register_notify_cancel),
                 cmocka_unit_test(test_a_resource_that_cannot_be_observed_just_answers),
                 cmocka_unit_test(test_a_reset_cancels),
