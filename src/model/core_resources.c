@@ -16,37 +16,45 @@ struct platform {
         char *manufacturer, *model, *version, *os, *serial, *support_url;
 };
 
+/* A map that is put together property by property. */
+struct properties {
+        struct writer *w;
+        uint64_t n;
+};
+
 struct core_resource {
         const char *href, *type;
         uint32_t interfaces;
         enum interface default_interface;
+        bool discoverable;
+        void (*put)(struct properties *, const struct device *); /* NULL: answer() does it all */
         enum model_answer (*answer)(struct model *, const struct ocf_request *, const struct route *,
                                     struct ocf_response *);
 };
 
-static enum model_answer answer_device(struct model *m, const struct ocf_request *request,
-                                       const struct route *route, struct ocf_response *response);
-static enum model_answer answer_platform(struct model *m, const struct ocf_request *request,
-                                         const struct route *route, struct ocf_response *response);
+static void put_device(struct properties *p, const struct device *d);
+static void put_platform(struct properties *p, const struct device *d);
+static enum model_answer answer_properties(struct model *m, const struct ocf_request *request,
+                                           const struct route *route, struct ocf_response *response);
 
 #define READ_ONLY (1u << INTERFACE_R | 1u << INTERFACE_BASELINE)
+#define LINKS     (1u << INTERFACE_LL | 1u << INTERFACE_B | 1u << INTERFACE_BASELINE)
 
 static const struct core_resource core_resources[] = {
-        { "/oic/p", "oic.wk.p", READ_ONLY, INTERFACE_R, answer_platform },
-        { "/oic/res", "oic.wk.res", 1u << INTERFACE_LL | 1u << INTERFACE_BASELINE, INTERFACE_LL,
-          discovery_answer },
-        { "/oic/d", "oic.wk.d", READ_ONLY, INTERFACE_R, answer_device },
+        { "/oic/p", "oic.wk.p", READ_ONLY, INTERFACE_R, true, put_platform, answer_properties },
+        { "/oic/res", "oic.wk.res", LINKS, INTERFACE_LL, true, NULL, discovery_answer },
+        { "/oic/d", "oic.wk.d", READ_ONLY, INTERFACE_R, true, put_device, answer_properties },
 };
 
 static int add(struct device *d, const struct core_resource *core) {
-        const char *const types[] = { core->answer == answer_device && d->type ? d->type : core->type,
-                                      core->type };
+        const char *const types[] = { core->put == put_device && d->type ? d->type : core->type, core->type };
         const struct resource_spec spec = {
                 .href = core->href,
                 .types = types,
                 .n_types = types[0] == core->type ? 1 : 2,
-                .discoverable = true,
+                .discoverable = core->discoverable,
                 .observable = true,
+                .handler = core->answer == discovery_answer ? &d->model->gatherer : NULL,
         };
         struct resource *r;
         int e = resource_new(&r, d->model, d, &spec, RESOURCE_UID_NONE, NULL);
@@ -54,6 +62,7 @@ static int add(struct device *d, const struct core_resource *core) {
         if (e)
                 return e;
         r->mode = RESOURCE_CORE;
+        r->core = core;
         r->interfaces = core->interfaces;
         r->default_interface = core->default_interface;
         resource_link(r, NULL);
@@ -75,40 +84,18 @@ int core_resources_add(struct device *d) {
 
 enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
                                        const struct route *route, struct ocf_response *response) {
-        for (size_t i = 0; i < ARRAY_SIZE(core_resources); i++)
-                if (strcmp(core_resources[i].href, route->resource->href) == 0)
-                        return core_resources[i].answer(m, request, route, response);
-        *response = OCF_RESPONSE_FAULT(FAULT_NOT_FOUND);
-        return MODEL_ANSWERED;
+        return route->resource->core->answer(m, request, route, response);
 }
 
-/* ---- a map that is put together property by property ---- */
-
-struct properties {
-        struct writer w;
-        uint64_t n;
-        size_t begun;
-};
+/* ---- those that are a map of properties ---- */
 
 #define ROOM 4096
-
-static bool begin(struct properties *p, struct model *m, const struct route *route) {
-        *p = (struct properties){ .w = writer_on(model_scratch(m, ROOM), ROOM) };
-        if (!p->w.data)
-                return false;
-        p->begun = rep_begin_map(&p->w);
-        if (route->interface == INTERFACE_BASELINE) {
-                resource_put_common(route->resource, &p->w);
-                p->n = resource_common_pairs(route->resource);
-        }
-        return true;
-}
 
 static void put(struct properties *p, const char *key, const char *value) {
         if (!value)
                 return;
-        rep_put_string(&p->w, key);
-        rep_put_string(&p->w, value);
+        rep_put_string(p->w, key);
+        rep_put_string(p->w, value);
         p->n++;
 }
 
@@ -118,48 +105,54 @@ static void put_uuid(struct properties *p, const char *key, const struct uuid *v
         put(p, key, uuid_format(value, text));
 }
 
-static enum model_answer end(struct properties *p, struct ocf_response *response) {
-        rep_end_map(&p->w, p->begun, p->n);
-        *response = p->w.overflow ? OCF_RESPONSE_FAULT(FAULT_FAILED) : OCF_RESPONSE_OK(COAP_CONTENT);
-        response->rep = writer_span(&p->w);
+static void put_device(struct properties *p, const struct device *d) {
+        put_uuid(p, "di", &d->di);
+        put_uuid(p, "piid", &d->piid);
+        put(p, "n", d->name);
+        put(p, "icv", d->spec_version);
+        put(p, "dmv", d->data_model_version);
+}
+
+static void put_platform(struct properties *p, const struct device *d) {
+        const struct platform *platform = d->model->platform;
+
+        put_uuid(p, "pi", &platform->pi);
+        put(p, "mnmn", platform->manufacturer);
+        put(p, "mnmo", platform->model);
+        put(p, "mnpv", platform->version);
+        put(p, "mnos", platform->os);
+        put(p, "mnsel", platform->serial);
+        put(p, "mnsl", platform->support_url);
+}
+
+bool core_resource_put(const struct resource *r, enum interface interface, struct writer *w) {
+        struct properties p = { .w = w };
+        size_t begun;
+
+        if (!r->core->put)
+                return false;
+        begun = rep_begin_map(w);
+        if (interface == INTERFACE_BASELINE) {
+                resource_put_common(r, w);
+                p.n = resource_common_pairs(r);
+        }
+        r->core->put(&p, r->device);
+        rep_end_map(w, begun, p.n);
+        return true;
+}
+
+static enum model_answer answer_properties(struct model *m, const struct ocf_request *request,
+                                           const struct route *route, struct ocf_response *response) {
+        struct writer w = writer_on(model_scratch(m, ROOM), ROOM);
+
+        *response = OCF_RESPONSE_FAULT(w.data ? FAULT_FAILED : FAULT_BUSY);
+        if (!w.data || !core_resource_put(route->resource, route->interface, &w) || w.overflow)
+                return MODEL_ANSWERED;
+        *response = OCF_RESPONSE_OK(COAP_CONTENT);
+        response->rep = writer_span(&w);
+        response->etag = resource_etag(route->resource, route->interface);
+        response_validate(response, request);
         return MODEL_ANSWERED;
-}
-
-static enum model_answer no_memory(struct ocf_response *response) {
-        *response = OCF_RESPONSE_FAULT(FAULT_BUSY);
-        return MODEL_ANSWERED;
-}
-
-static enum model_answer answer_device(struct model *m, const struct ocf_request *request,
-                                       const struct route *route, struct ocf_response *response) {
-        const struct device *d = route->device;
-        struct properties p;
-
-        if (!begin(&p, m, route))
-                return no_memory(response);
-        put_uuid(&p, "di", &d->di);
-        put_uuid(&p, "piid", &d->piid);
-        put(&p, "n", d->name);
-        put(&p, "icv", d->spec_version);
-        put(&p, "dmv", d->data_model_version);
-        return end(&p, response);
-}
-
-static enum model_answer answer_platform(struct model *m, const struct ocf_request *request,
-                                         const struct route *route, struct ocf_response *response) {
-        const struct platform *platform = m->platform;
-        struct properties p;
-
-        if (!begin(&p, m, route))
-                return no_memory(response);
-        put_uuid(&p, "pi", &platform->pi);
-        put(&p, "mnmn", platform->manufacturer);
-        put(&p, "mnmo", platform->model);
-        put(&p, "mnpv", platform->version);
-        put(&p, "mnos", platform->os);
-        put(&p, "mnsel", platform->serial);
-        put(&p, "mnsl", platform->support_url);
-        return end(&p, response);
 }
 
 /* ---- the platform ---- */

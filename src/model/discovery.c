@@ -16,7 +16,7 @@
  * resources, and of the others those that may be had in clear; apps of this
  * machine see all of them.
  */
-static bool is_listed(const struct model *m, const struct ocf_request *request, const struct resource *r) {
+static bool is_visible(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (!r->discoverable)
                 return false;
         if (request->subject.kind == SUBJECT_LOCAL || r->mode == RESOURCE_CORE)
@@ -29,7 +29,7 @@ static bool matches_type(const struct resource *r, struct span query) {
         bool asked = false;
 
         while (query_next(&query, &key, &value)) {
-                if (!span_equal_string(key, "rt"))
+                if (!span_equal_string(key, "rt")) /* this key is exact, and the others select nothing */
                         continue;
                 asked = true;
                 for (size_t i = 0; i < r->n_types; i++)
@@ -37,6 +37,10 @@ static bool matches_type(const struct resource *r, struct span query) {
                                 return true;
         }
         return !asked;
+}
+
+bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r) {
+        return is_visible(m, request, r) && matches_type(r, request->query);
 }
 
 /* ---- endpoints: those of the asked interface and family, the asked address first ---- */
@@ -123,7 +127,7 @@ static uint64_t put_links(struct writer *w, const struct model *m, const struct 
 
                 if (w->overflow)
                         break;
-                if (!is_listed(m, request, r) || !matches_type(r, request->query))
+                if (!discovery_lists(m, request, r))
                         continue;
                 put_link(w, request, r, endpoints);
                 n++;
@@ -148,11 +152,11 @@ static uint64_t put_all(struct writer *w, const struct model *m, const struct oc
 }
 
 /* The same links look different from elsewhere, and through a filter: the ETag knows all that. */
-static uint64_t etag_of(const struct resource *r, struct span rep) {
-        uint64_t h = r->etag * 0x9e3779b97f4a7c15u;
+uint64_t answer_etag(uint64_t seed, struct span bytes) {
+        uint64_t h = seed * 0x9e3779b97f4a7c15u;
 
-        for (size_t i = 0; i < rep.n; i++)
-                h = (h ^ rep.data[i]) * 1099511628211u;
+        for (size_t i = 0; i < bytes.n; i++)
+                h = (h ^ bytes.data[i]) * 1099511628211u;
         return h ? h : 1;
 }
 
@@ -171,6 +175,8 @@ enum model_answer discovery_answer(struct model *m, const struct ocf_request *re
                 *response = OCF_RESPONSE_FAULT(FAULT_NOT_FOUND);
                 return request->multicast ? MODEL_SILENT : MODEL_ANSWERED;
         }
+        if (route->interface == INTERFACE_B)
+                return batch_answer(m, request, route, response);
         for (size_t room = ROOM_START; room <= ROOM_MAX; room *= 4) {
                 uint8_t *buf = model_scratch(m, n_endpoints + room);
 
@@ -188,11 +194,8 @@ enum model_answer discovery_answer(struct model *m, const struct ocf_request *re
                  * /oic/res. */
                 *response = OCF_RESPONSE_OK(COAP_CONTENT);
                 response->rep = writer_span(&w);
-                response->etag = etag_of(route->resource, response->rep);
-                if (request_knows_etag(request, response->etag)) {
-                        response->code = COAP_VALID;
-                        response->rep = SPAN_NULL;
-                }
+                response->etag = answer_etag(route->resource->etag, response->rep);
+                response_validate(response, request);
                 return MODEL_ANSWERED;
         }
         *response = OCF_RESPONSE_FAULT(FAULT_BUSY);

@@ -278,6 +278,8 @@ int model_new(struct model **ret, const struct platform_identity *platform,
         list_init(&m->dirty_apps);
         list_init(&m->dirty_resources);
         list_init(&m->expected);
+        list_init(&m->gathers);
+        m->gatherer.vtable = &gather_vtable;
         quota_init(&m->quota, quota_limits, _MODEL_QUOTA_N);
         r = platform_new(&m->platform, platform);
         if (r == 0 && !model_index_reserve(m, 1))
@@ -303,6 +305,7 @@ struct model *model_free(struct model *m) {
         for (size_t i = 0; i < m->n_devices; i++)
                 device_free(m->devices[i]);
         model_expire(m, OCF_NEVER);
+        gather_free_all(m);
         quota_deinit(&m->quota);
         platform_free(m->platform);
         ocf_free(m->devices);

@@ -18,9 +18,8 @@
 #define MODEL_TYPES_MAX 32
 #define MODEL_REP_MAX   (64 * 1024) /* of one published value, bytes of normal form */
 
-struct platform; /* strings of /oic/p, in core_resources.c */
-
-struct platform; /* what /oic/p says: core_resources.c */
+struct platform;      /* what /oic/p says: core_resources.c */
+struct core_resource; /* what is particular to one: core_resources.c */
 
 enum { MODEL_QUOTA_APPS, MODEL_QUOTA_RESOURCES, MODEL_QUOTA_BYTES, _MODEL_QUOTA_N };
 
@@ -40,6 +39,9 @@ struct model {
         struct resource *told_resource; /* removed, and told: freed by the next model_event() */
         struct app *told_app;
         struct platform *platform;
+        struct handler gatherer; /* what answers for /oic/res where apps must be asked */
+        struct list gathers;
+        size_t n_gathers;
         uint8_t *scratch; /* where answers are put together; grows to what was needed */
         size_t n_scratch;
         bool allow_insecure; /* [Security] AllowInsecure= */
@@ -107,6 +109,7 @@ struct resource {
         struct handler *handler;
         uint64_t number; /* its name on the bus, and what observers hang on */
         enum resource_mode mode;
+        const struct core_resource *core; /* of RESOURCE_CORE */
         char *href;
         char **types;
         size_t n_types;

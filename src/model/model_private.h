@@ -48,7 +48,9 @@ bool validate_spec(const struct resource_spec *spec, struct model_refusal *refus
 void refuse(struct model_refusal *refusal, enum fault fault, const char *format, ...) OCF_PRINTF(3, 4);
 
 /* route.c */
-bool request_knows_etag(const struct ocf_request *request, uint64_t etag);
+uint64_t resource_etag(const struct resource *r, enum interface interface);
+void response_validate(struct ocf_response *response,
+                       const struct ocf_request *request); /* 2.03 where it has the ETag that is asked for */
 
 /* core_resources.c */
 int core_resources_add(struct device *d);
@@ -57,8 +59,26 @@ struct platform *platform_free(struct platform *p);
 enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
                                        const struct route *route, struct ocf_response *response);
 
+bool core_resource_put(const struct resource *r, enum interface interface,
+                       struct writer *w); /* its map of properties; false when it is no such thing */
+
 /* discovery.c */
+bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r);
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response);
+uint64_t answer_etag(uint64_t seed, struct span bytes); /* never 0 */
+
+/* batch.c: oic.if.b of /oic/res. reps of handled resources come from whoever asked for them. */
+bool batch_includes(const struct resource *r); /* of what /oic/res lists */
+bool batch_must_ask(const struct resource *r); /* its app knows what it says now */
+enum model_answer batch_answer(struct model *m, const struct ocf_request *request, const struct route *route,
+                               struct ocf_response *response);
+enum fault batch_write(struct model *m, const struct ocf_request *request, const struct device *d,
+                       struct span (*rep_of)(void *context, const struct resource *), void *context,
+                       uint64_t *ret_n, struct span *ret);
+
+/* gather.c: the batch when apps must be asked for a part of it */
+extern const struct handler_vtable gather_vtable; /* of /oic/res */
+void gather_free_all(struct model *m);
 
 #endif

@@ -112,7 +112,7 @@ bool model_route(struct model *m, uint64_t now_ms, const struct ocf_request *req
 
 /* ---- published resources answer by themselves ---- */
 
-bool request_knows_etag(const struct ocf_request *request, uint64_t etag) {
+static bool request_knows_etag(const struct ocf_request *request, uint64_t etag) {
         uint8_t bytes[8];
 
         for (size_t i = 0; i < sizeof(bytes); i++)
@@ -123,16 +123,23 @@ bool request_knows_etag(const struct ocf_request *request, uint64_t etag) {
         return false;
 }
 
-/* The two views of a published value have one ETag each, so that a cache cannot take the one for the other.
- */
-static uint64_t etag_of(const struct resource *r, enum interface interface) {
+/* The two views of a value have one ETag each, so that a cache cannot take the one for the other. */
+uint64_t resource_etag(const struct resource *r, enum interface interface) {
         return r->etag ^ (uint64_t)(interface == INTERFACE_BASELINE) << 63;
+}
+
+/* The asker has this answer already: then it is enough to say so. */
+void response_validate(struct ocf_response *response, const struct ocf_request *request) {
+        if (!request_knows_etag(request, response->etag))
+                return;
+        response->code = COAP_VALID;
+        response->rep = response->raw = SPAN_NULL;
 }
 
 static void show(const struct resource *r, enum interface interface, uint8_t code,
                  struct ocf_response *response) {
         *response = OCF_RESPONSE_OK(code);
-        response->etag = etag_of(r, interface);
+        response->etag = resource_etag(r, interface);
         if (!interface_allows(interface, COAP_GET))
                 return; /* write only */
         response->rep = interface == INTERFACE_BASELINE ? span_of(r->baseline, r->n_baseline)
@@ -142,10 +149,7 @@ static void show(const struct resource *r, enum interface interface, uint8_t cod
 static enum model_answer get(const struct ocf_request *request, const struct resource *r,
                              enum interface interface, struct ocf_response *response) {
         show(r, interface, COAP_CONTENT, response);
-        if (request_knows_etag(request, response->etag)) {
-                response->code = COAP_VALID;
-                response->rep = SPAN_NULL;
-        }
+        response_validate(response, request);
         return MODEL_ANSWERED;
 }
 
