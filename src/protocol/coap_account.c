@@ -34,7 +34,7 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct 
 void coap_account_release(struct coap_endpoint *ep, struct coap_account *a) {
         if (a->n_exchanges || a->n_observers || a->n_pages || a->n_asks || a->n_uploads)
                 return;
-        coap_hash_unlink(&a->node);
+        coap_hash_unlink(&ep->by_account, &a->node);
         coap_pool_give(&ep->accounts, a);
 }
 

@@ -21,7 +21,7 @@ struct coap_body *coap_body_find(struct coap_endpoint *ep, uint64_t request_hash
 void coap_body_free(struct coap_endpoint *ep, struct coap_body *b) {
         coap_account_drop(ep, b->account, &b->bytes);
         coap_account_release(ep, b->account);
-        coap_hash_unlink(&b->node);
+        coap_hash_unlink(&ep->by_body, &b->node);
         list_unlink(&b->due);
         coap_pool_give(&ep->bodies, b);
 }

@@ -211,7 +211,7 @@ void coap_client_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_cli
         if (c->reliable)
                 coap_reliable_free(ep, c->reliable);
         coap_timer_unset(&ep->timers, &c->timer);
-        coap_hash_unlink(&c->node);
+        coap_hash_unlink(&ep->by_token, &c->node);
         list_unlink(&c->link);
         end_turn(ep, now_ms, c);
         list_unlink(&c->partner_link);
@@ -222,7 +222,7 @@ void coap_client_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_cli
         coap_account_release(ep, c->account);
         coap_pool_give(&ep->clients, c);
         if (list_is_empty(&p->clients)) {
-                coap_hash_unlink(&p->node);
+                coap_hash_unlink(&ep->by_partner, &p->node);
                 coap_pool_give(&ep->partners, p);
         }
 }

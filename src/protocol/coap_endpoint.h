@@ -37,12 +37,16 @@ struct coap_limits {
         uint32_t n_exchanges_per_peer;
         uint32_t n_observers;
         uint32_t n_observers_per_peer;
-        uint32_t n_delayed;   /* multicast requests waiting for their leisure */
-        uint32_t n_asks;      /* requests of ours under way, and observations of ours */
-        uint32_t n_streams;   /* connections */
-        uint32_t n_seen;      /* requests without an effect that are recognised when they come again */
-        uint32_t n_addresses; /* of which it is remembered what they have shown and were sent */
-        uint32_t n_pages; /* pages of 256 bytes for bodies under way, remembered answers and unacknowledged
+        uint32_t n_observed;       /* resources that have observers */
+        uint32_t n_peers;          /* addresses that have us hold anything */
+        uint32_t n_unacknowledged; /* messages of ours that wait for their ACK; without room for one it goes
+                                      once, as NON */
+        uint32_t n_delayed;        /* multicast requests waiting for their leisure */
+        uint32_t n_asks;           /* requests of ours under way, and observations of ours */
+        uint32_t n_streams;        /* connections */
+        uint32_t n_seen;           /* requests without an effect that are recognised when they come again */
+        uint32_t n_addresses;      /* of which it is remembered what they have shown and were sent */
+        uint32_t n_pages; /* pages of 128 bytes for bodies under way, remembered answers and unacknowledged
                              messages */
         uint32_t n_pages_per_peer;
         uint32_t n_outgoing; /* bytes of messages that wait for transmit() */

@@ -69,7 +69,7 @@ void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
         coap_account_drop(ep, x->account, &x->kept);
         x->account->n_exchanges--;
         coap_account_release(ep, x->account);
-        coap_hash_unlink(&x->node);
+        coap_hash_unlink(&ep->by_exchange, &x->node);
         list_unlink(&x->due);
         if (ep->ready == x)
                 ep->ready = NULL;

@@ -9,8 +9,9 @@
 #define LIMITS_DEFAULT                                                                                       \
         {                                                                                                    \
                 .n_exchanges = 65536, .n_exchanges_per_peer = 16384, .n_observers = 16384,                   \
-                .n_observers_per_peer = 1024, .n_delayed = 64, .n_asks = 16384, .n_streams = 1024,           \
-                .n_seen = 8192, .n_addresses = 4096, .n_pages = 65536, .n_pages_per_peer = 32768,            \
+                .n_observers_per_peer = 1024, .n_observed = 4096, .n_peers = 32768,                          \
+                .n_unacknowledged = 16384, .n_delayed = 64, .n_asks = 16384, .n_streams = 1024,              \
+                .n_seen = 8192, .n_addresses = 4096, .n_pages = 131072, .n_pages_per_peer = 65536,           \
                 .n_outgoing = 256 * 1024, .n_stream_message = 128 * 1024, .n_body = 1024 * 1024,             \
         }
 
@@ -64,16 +65,14 @@ static uint32_t n_bodies(const struct coap_limits *l) {
 }
 
 static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coap_limits *limits) {
-        uint32_t n_accounts = limits->n_exchanges + limits->n_observers + 2 * n_bodies(limits) +
-                              limits->n_asks + limits->n_streams + 1;
-        uint32_t n_reliables = limits->n_exchanges + limits->n_observers + limits->n_asks;
+        uint32_t n_accounts = limits->n_peers, n_reliables = limits->n_unacknowledged;
         uint8_t *bytes;
 
         carve_pool(l, &ep->accounts, sizeof(struct coap_account), n_accounts);
         carve_pool(l, &ep->exchanges, sizeof(struct coap_exchange), limits->n_exchanges);
         carve_pool(l, &ep->reliables, sizeof(struct coap_reliable), n_reliables);
         carve_pool(l, &ep->observers, sizeof(struct coap_observer), limits->n_observers);
-        carve_pool(l, &ep->resources, sizeof(struct coap_resource), limits->n_observers);
+        carve_pool(l, &ep->resources, sizeof(struct coap_resource), limits->n_observed);
         carve_pool(l, &ep->bodies, sizeof(struct coap_body), n_bodies(limits));
         carve_pool(l, &ep->uploads, sizeof(struct coap_upload), n_bodies(limits));
         carve_pool(l, &ep->clients, sizeof(struct coap_client), limits->n_asks);
@@ -84,7 +83,7 @@ static void lay_out(struct layout *l, struct coap_endpoint *ep, const struct coa
         carve_hash(l, &ep->by_exchange, limits->n_exchanges);
         carve_hash(l, &ep->by_reliable, n_reliables);
         carve_hash(l, &ep->by_observer, limits->n_observers);
-        carve_hash(l, &ep->by_resource, limits->n_observers);
+        carve_hash(l, &ep->by_resource, limits->n_observed);
         carve_hash(l, &ep->by_body, n_bodies(limits));
         carve_hash(l, &ep->by_upload, n_bodies(limits));
         carve_hash(l, &ep->by_token, limits->n_asks);

@@ -44,7 +44,7 @@ static struct coap_resource *resource_obtain(struct coap_endpoint *ep, uint64_t 
 static void resource_release(struct coap_endpoint *ep, struct coap_resource *r) {
         if (r->n_observers)
                 return;
-        coap_hash_unlink(&r->node);
+        coap_hash_unlink(&ep->by_resource, &r->node);
         coap_pool_give(&ep->resources, r);
 }
 
@@ -146,6 +146,8 @@ struct coap_observer *coap_observer_new(struct coap_endpoint *ep, uint64_t now_m
                 memcpy(o->query, query.data, query.n);
         o->sequence = sequence & 0xffffff;
         o->proven_ms = now_ms;
+        /* Where each begins differs, so that a change is not CON to all of them at once. */
+        o->n_since_con = (uint8_t)(coap_pool_index(&ep->observers, o) % ep->config.con_every);
         list_init(&o->due);
         list_link_tail(&r->observers, &o->resource_link);
         r->n_observers++;
@@ -163,7 +165,7 @@ void coap_observer_free(struct coap_endpoint *ep, struct coap_observer *o) {
                 coap_account_release(ep, o->account);
         list_unlink(&o->resource_link);
         list_unlink(&o->due);
-        coap_hash_unlink(&o->node);
+        coap_hash_unlink(&ep->by_observer, &o->node);
         r->n_observers--;
         resource_release(ep, r);
         coap_pool_give(&ep->observers, o);

@@ -11,7 +11,7 @@
 
 #include "base/span.h"
 
-#define COAP_PAGE_SIZE 256u
+#define COAP_PAGE_SIZE 128u
 
 struct coap_pages {
         uint8_t *bytes;

@@ -68,20 +68,17 @@ void coap_hash_link(struct coap_hash *h, struct coap_hash_node *node, uint64_t h
 
         node->hash = hash;
         node->next = *head;
-        node->link = head;
-        if (*head)
-                (*head)->link = &node->next;
         *head = node;
 }
 
-void coap_hash_unlink(struct coap_hash_node *node) {
-        if (!node->link)
-                return;
-        *node->link = node->next;
-        if (node->next)
-                node->next->link = node->link;
+void coap_hash_unlink(struct coap_hash *h, struct coap_hash_node *node) {
+        struct coap_hash_node **at = &h->heads[node->hash & h->mask];
+
+        while (*at && *at != node)
+                at = &(*at)->next;
+        if (*at)
+                *at = node->next;
         node->next = NULL;
-        node->link = NULL;
 }
 
 static uint64_t mix(uint64_t a, uint64_t b) {

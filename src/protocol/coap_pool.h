@@ -33,10 +33,10 @@ void *coap_pool_used(const struct coap_pool *p, uint32_t index); /* NULL: nothin
 void *coap_pool_at(const struct coap_pool *p, uint32_t index,
                    uint32_t generation); /* NULL: stale or never taken */
 
-/* ---- hash chains through the things themselves ---- */
+/* ---- hash chains through the things themselves: as many heads as things, so that chains are short ---- */
 
 struct coap_hash_node {
-        struct coap_hash_node *next, **link; /* link: what points at us; NULL: in no table */
+        struct coap_hash_node *next;
         uint64_t hash;
 };
 
@@ -48,7 +48,7 @@ struct coap_hash {
 /* The number of heads for n things: a power of two. */
 size_t coap_hash_heads(uint32_t n);
 void coap_hash_link(struct coap_hash *h, struct coap_hash_node *node, uint64_t hash);
-void coap_hash_unlink(struct coap_hash_node *node); /* harmless when it is in none */
+void coap_hash_unlink(struct coap_hash *h, struct coap_hash_node *node); /* harmless when it is not in it */
 
 static inline struct coap_hash_node *coap_hash_first(const struct coap_hash *h, uint64_t hash) {
         return h->heads[hash & h->mask];

@@ -53,7 +53,7 @@ void coap_reliable_free(struct coap_endpoint *ep, struct coap_reliable *r) {
                 r->observer->reliable = NULL;
         if (r->client)
                 r->client->reliable = NULL;
-        coap_hash_unlink(&r->node);
+        coap_hash_unlink(&ep->by_reliable, &r->node);
         coap_account_drop(ep, r->account, &r->message);
         coap_account_release(ep, r->account);
         coap_pool_give(&ep->reliables, r);

@@ -120,7 +120,7 @@ static void stream_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_s
         coap_account_drop(ep, s->account, &s->partial);
         s->account->n_asks--;
         coap_account_release(ep, s->account);
-        coap_hash_unlink(&s->node);
+        coap_hash_unlink(&ep->by_stream, &s->node);
         list_unlink(&s->link);
         coap_pool_give(&ep->streams, s);
         coap_observer_forget(ep, &peer);

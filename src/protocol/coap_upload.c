@@ -27,7 +27,7 @@ void coap_upload_free(struct coap_endpoint *ep, struct coap_upload *u) {
         coap_account_drop(ep, u->account, &u->bytes);
         u->account->n_uploads--;
         coap_account_release(ep, u->account);
-        coap_hash_unlink(&u->node);
+        coap_hash_unlink(&ep->by_upload, &u->node);
         list_unlink(&u->due);
         coap_pool_give(&ep->uploads, u);
 }

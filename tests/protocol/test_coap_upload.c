@@ -208,7 +208,7 @@ static void test_abandoned_transfers_go(void **state) {
         expect_code(&w, COAP_CONTINUE);
         coap_endpoint_counts(w.ep, &c);
         assert_int_equal(c.n_uploads, 1);
-        assert_int_equal(c.n_pages, 4);
+        assert_int_equal(c.n_pages, 8);
         sleep_until_due(&w);
         assert_false(pop(&w));
         coap_endpoint_counts(w.ep, &c);
@@ -227,7 +227,7 @@ static void test_full_is_an_answer(void **state) {
         char tag[4] = "t00";
 
         limits.n_pages = 300;
-        limits.n_pages_per_peer = 5;
+        limits.n_pages_per_peer = 9;
         world_open(&w, &limits);
         put_block(&w, &p, 1, BLOCK(.more = true, .szx = 6));
         expect_code(&w, COAP_CONTINUE);
@@ -238,7 +238,7 @@ static void test_full_is_an_answer(void **state) {
                 tag[2] = (char)('0' + i % 10);
                 put_block(&w, &q, (uint16_t)(10 + i), BLOCK(.more = true, .tag = tag));
                 assert_false(pop(&w));
-                assert_int_equal(hear(&w).code, i < 5 ? COAP_CONTINUE : COAP_SERVICE_UNAVAILABLE);
+                assert_int_equal(hear(&w).code, i < 9 ? COAP_CONTINUE : COAP_SERVICE_UNAVAILABLE);
         }
         assert_quiet(&w);
         world_close(&w);
