@@ -92,10 +92,28 @@ struct coap_room coap_stream_room(const struct coap_endpoint *ep, const struct c
 
 /* ---- made, and ended ---- */
 
-int coap_endpoint_stream_open(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {
-        struct coap_account *a = coap_account_obtain(ep, peer);
-        struct coap_stream *s = a ? coap_pool_take(&ep->streams) : NULL;
+static void stream_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s) {
+        const struct coap_peer peer = s->peer;
 
+        coap_timer_unset(&ep->timers, &s->timer);
+        coap_account_drop(ep, s->account, &s->partial);
+        s->account->n_asks--;
+        coap_account_release(ep, s->account);
+        coap_hash_unlink(&ep->by_stream, &s->node);
+        list_unlink(&s->link);
+        coap_pool_give(&ep->streams, s);
+        coap_observer_forget(ep, &peer);
+        coap_client_forget(ep, now_ms, &peer);
+}
+
+int coap_endpoint_stream_open(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {
+        struct coap_stream *s = find(ep, peer);
+        struct coap_account *a;
+
+        if (s) /* a number that is used again belongs to the new one */
+                stream_free(ep, now_ms, s);
+        a = coap_account_obtain(ep, peer);
+        s = a ? coap_pool_take(&ep->streams) : NULL;
         if (!s) {
                 if (a)
                         coap_account_release(ep, a);
@@ -111,20 +129,6 @@ int coap_endpoint_stream_open(struct coap_endpoint *ep, uint64_t now_ms, const s
         coap_timer_set(&ep->timers, &s->timer, now_ms + ep->config.csm_timeout_ms);
         send_csm(ep, s);
         return 0;
-}
-
-static void stream_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s) {
-        const struct coap_peer peer = s->peer;
-
-        coap_timer_unset(&ep->timers, &s->timer);
-        coap_account_drop(ep, s->account, &s->partial);
-        s->account->n_asks--;
-        coap_account_release(ep, s->account);
-        coap_hash_unlink(&ep->by_stream, &s->node);
-        list_unlink(&s->link);
-        coap_pool_give(&ep->streams, s);
-        coap_observer_forget(ep, &peer);
-        coap_client_forget(ep, now_ms, &peer);
 }
 
 void coap_endpoint_stream_closed(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {

@@ -346,6 +346,21 @@ static void test_observers_go_with_their_connection(void **state) {
         world_close(&w);
 }
 
+static void test_a_number_that_is_used_again(void **state) {
+        const struct coap_peer a = connection(5);
+        struct coap_counts c;
+        struct world w;
+
+        open_stream(&w, NULL);
+        FEED(&w, CSM "\x21\x01T"); /* half a request */
+        assert_int_equal(coap_endpoint_stream_open(w.ep, w.now, &a), 0);
+        coap_endpoint_counts(w.ep, &c);
+        assert_int_equal(c.n_streams, 1);
+        FEED(&w, CSM "\x01\x01T");
+        pop_request(&w, "/");
+        world_close(&w);
+}
+
 static void test_requests_of_ours_fail_with_it(void **state) {
         const struct coap_peer a = connection(5);
         struct coap_ask question = COAP_ASK_DEFAULT;
@@ -415,6 +430,7 @@ int main(void) {
                 cmocka_unit_test(test_we_release),
                 cmocka_unit_test(test_the_peers_size_is_kept),
                 cmocka_unit_test(test_observers_go_with_their_connection),
+                cmocka_unit_test(test_a_number_that_is_used_again),
                 cmocka_unit_test(test_requests_of_ours_fail_with_it),
                 cmocka_unit_test(test_no_room),
                 cmocka_unit_test(test_bert_both_ways),
