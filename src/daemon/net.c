@@ -1,15 +1,12 @@
 #include "daemon/net.h"
 #include "base/memory.h"
-#include "daemon/net_holder.h"
 #include "daemon/net_policy.h"
 #include "daemon/net_private.h"
-#include "daemon/net_socket.h"
+#include "daemon/net_tcp.h"
 #include "model/endpoint_text.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define DEBOUNCE_MS    200 /* interfaces flap: look again when they have calmed down */
 #define GROUP_RETRY_MS 30000
@@ -38,128 +35,6 @@ static void decide_all(struct net *n) {
 
                 l->used = !*decide(n, l);
         }
-}
-
-static size_t count_used_addresses(const struct net *n) {
-        size_t n_addresses = 0;
-
-        LIST_FOR_EACH(i, &n->table.links) {
-                const struct link *l = LIST_ENTRY(i, struct link, list);
-
-                if (l->used)
-                        n_addresses += l->n_addresses;
-        }
-        return n_addresses;
-}
-
-static int rebuild_endpoints(struct net *n, struct net_device *d) {
-        size_t n_endpoints = 0;
-        struct device_endpoint *all = ocf_allocate(count_used_addresses(n), sizeof(*all));
-
-        if (!all)
-                return -ENOMEM;
-        LIST_FOR_EACH(i, &n->table.links) {
-                const struct link *l = LIST_ENTRY(i, struct link, list);
-
-                for (size_t j = 0; l->used && j < l->n_addresses; j++) {
-                        if (!d->ports[!ip_is_v4(l->addresses[j].ip)] || l->addresses[j].deprecated)
-                                continue;
-                        memcpy(all[n_endpoints].ip, l->addresses[j].ip, 16);
-                        all[n_endpoints].port = d->port;
-                        all[n_endpoints++].interface = l->index;
-                }
-        }
-        ocf_free(d->endpoints);
-        d->endpoints = all;
-        d->n_endpoints = n_endpoints;
-        return 0;
-}
-
-/* ---- ports ---- */
-
-/* Both families on one port. Return: 0 and the descriptors, of which one may be -1 (no such family here);
- * negative errno. */
-static int bind_pair(uint16_t port, int ret_fds[2]) {
-        int v6, v4 = net_socket_unicast(AF_INET, port);
-
-        if (v4 < 0 && v4 != -EAFNOSUPPORT)
-                return v4;
-        v6 = net_socket_unicast(AF_INET6, v4 >= 0 ? net_socket_port(v4) : port);
-        if (v6 < 0 && (v4 < 0 || (v6 != -EAFNOSUPPORT && v6 != -EADDRNOTAVAIL))) {
-                if (v4 >= 0)
-                        close(v4);
-                return v6;
-        }
-        ret_fds[0] = v4 >= 0 ? v4 : -1;
-        ret_fds[1] = v6 >= 0 ? v6 : -1;
-        return 0;
-}
-
-static void tell_taken(struct net *n, uint16_t port, int error, uint16_t instead) {
-        char holder[128], text[512];
-
-        if (error == -EACCES)
-                snprintf(text, sizeof(text),
-                         "UDP port %u is reserved for root (net.ipv4.ip_unprivileged_port_start), so port %u "
-                         "is used and announced instead. Choose a port above 1023.",
-                         port, instead);
-        else if (port == COAP_PORT)
-                snprintf(text, sizeof(text),
-                         "UDP port 5683 is held by %s, so port %u is used and announced instead. Stop that "
-                         "program, or set Port=auto in [Network] of ocfd.conf if both shall stay.",
-                         net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
-        else
-                snprintf(text, sizeof(text),
-                         "UDP port %u is held by %s, so port %u is used and announced instead. Peers that "
-                         "know the old port by heart must discover the device again; free the port and "
-                         "restart ocfd to have it back.",
-                         port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
-        n->events.notice(n->events.context, "PortTaken", text);
-}
-
-static int device_take(struct net *n, uint16_t device, int fds_take[2]) {
-        struct net_device *d;
-        int r = 0;
-
-        if (device >= n->n_devices) {
-                if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
-                        r = -ENOMEM;
-                else
-                        n->n_devices = (size_t)device + 1;
-        }
-        for (int i = 0; i < 2; i++) {
-                if (fds_take[i] < 0)
-                        continue;
-                if (r < 0) {
-                        close(fds_take[i]);
-                        continue;
-                }
-                d = &n->devices[device];
-                d->port = net_socket_port(fds_take[i]);
-                r = port_new(&d->ports[i], n, fds_take[i]);
-                if (r >= 0)
-                        d->ports[i]->device = device;
-        }
-        return r;
-}
-
-int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port) {
-        int fds[2], r = bind_pair(wanted, fds);
-        int taken = wanted && (r == -EADDRINUSE || r == -EACCES) ? r : 0;
-
-        /* A port that is free for the one family may not be for the other. */
-        for (int i = 0; i < 64 && (r == -EADDRINUSE || (taken && !i)); i++)
-                r = bind_pair(0, fds);
-        if (r >= 0)
-                r = device_take(n, device, fds);
-        if (r >= 0 && n->started)
-                r = rebuild_endpoints(n, &n->devices[device]);
-        if (r < 0)
-                return r;
-        *ret_port = n->devices[device].port;
-        if (taken)
-                tell_taken(n, wanted, taken, *ret_port);
-        return 0;
 }
 
 static void on_retry(uv_timer_t *timer) {
@@ -239,6 +114,12 @@ static bool holds(const struct net *n, const struct held_address *a) {
         return false;
 }
 
+static void lost(struct net *n, const uint8_t *ip, uint32_t interface) {
+        n->events.lost(n->events.context, ip, interface);
+        if (n->tcp)
+                net_tcp_lost(n->tcp, ip, interface);
+}
+
 /*
  * Whoever used an address that is gone has lost us. One that is merely not
  * announced (no carrier, deprecated) is still ours: a plugged cable continues
@@ -249,10 +130,10 @@ static void tell_lost(struct net *n) {
                 const struct held_address *a = &n->held[i];
 
                 if (!holds(n, a))
-                        n->events.lost(n->events.context, a->ip, a->interface);
+                        lost(n, a->ip, a->interface);
                 if (!link_table_find(&n->table, a->interface) &&
                     (i + 1 == n->n_held || n->held[i + 1].interface != a->interface))
-                        n->events.lost(n->events.context, NULL, a->interface);
+                        lost(n, NULL, a->interface);
         }
 }
 
@@ -285,10 +166,12 @@ static void follow(struct net *n) {
         if (rebuild_interfaces(n) < 0)
                 return;
         for (size_t i = 0; i < n->n_devices; i++)
-                if (rebuild_endpoints(n, &n->devices[i]) < 0)
+                if (net_device_rebuild(n, &n->devices[i]) < 0)
                         return;
         net_follow_groups(n);
         tell_lost(n);
+        if (n->tcp)
+                net_tcp_follow(n->tcp);
         (void)rebuild_held(n);
         n->events.changed(n->events.context);
 }
@@ -305,11 +188,9 @@ static void on_links_changed(void *context) {
                 uv_timer_start(&n->debounce, on_calm, DEBOUNCE_MS, 0);
 }
 
-size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoint **ret) {
-        if (device >= n->n_devices)
-                return 0;
-        *ret = n->devices[device].endpoints;
-        return n->devices[device].n_endpoints;
+void net_close_stream(struct net *n, const struct coap_peer *peer) {
+        if (n->tcp)
+                net_tcp_end(n->tcp, peer);
 }
 
 size_t net_interfaces(struct net *n, const struct net_interface **ret) {
@@ -320,6 +201,7 @@ size_t net_interfaces(struct net *n, const struct net_interface **ret) {
 void net_get_counts(const struct net *n, struct net_counts *ret) {
         *ret = n->counts;
         ret->n_resyncs = link_watch_resyncs(n->watch);
+        ret->n_connections = n->tcp ? n->tcp->n_connections : 0;
 }
 
 /* ---- made and taken down ---- */
@@ -341,9 +223,13 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         n->debounce.data = n->retry.data = n;
         n->out = ocf_allocate(NET_BATCH, sizeof(*n->out));
         n->in = ocf_allocate(NET_BATCH, sizeof(*n->in));
-        r = n->out && n->in ? link_watch_new(&n->watch, loop, &n->table, on_links_changed, n) : -ENOMEM;
+        n->message = ocf_allocate(COAP_TRANSMIT_MAX, 1);
+        r = n->out && n->in && n->message ? link_watch_new(&n->watch, loop, &n->table, on_links_changed, n)
+                                          : -ENOMEM;
         if (r >= 0)
                 r = link_watch_read_all(n->watch);
+        if (r >= 0 && config->tcp)
+                r = net_tcp_new(&n->tcp, n);
         if (r < 0) {
                 net_free(n);
                 return r;
@@ -373,8 +259,11 @@ struct net *net_free(struct net *n) {
         for (size_t i = 0; i < n->n_devices; i++) {
                 port_close(n->devices[i].ports[0]);
                 port_close(n->devices[i].ports[1]);
+                listener_close(n->devices[i].listeners[0]);
+                listener_close(n->devices[i].listeners[1]);
                 ocf_free(n->devices[i].endpoints);
         }
+        n->tcp = net_tcp_free(n->tcp);
         LIST_FOR_EACH_SAFE(i, &n->groups)
         port_close(LIST_ENTRY(i, struct port, link));
         free_interfaces(n->interfaces, n->n_interfaces);
@@ -383,6 +272,7 @@ struct net *net_free(struct net *n) {
         ocf_free(n->held);
         ocf_free(n->out);
         ocf_free(n->in);
+        ocf_free(n->message);
         n->n_timers = 2;
         uv_close((uv_handle_t *)&n->debounce, on_timer_closed);
         uv_close((uv_handle_t *)&n->retry, on_timer_closed);

@@ -1,6 +1,6 @@
 /*
- * The sockets: UDP of every logical device, and one receiver of multicasts for
- * all of them.
+ * The sockets: UDP of every logical device, one receiver of multicasts for all
+ * of them, and TCP.
  *
  * Each device has an exclusive unicast port on all addresses, IPv4 and IPv6.
  * Which address was asked is told with each datagram and used for the answer
@@ -24,6 +24,7 @@ struct net_config {
         size_t n_interfaces;
         const char *const *deny; /* globs of DenyInterfaces= */
         size_t n_deny;
+        bool tcp; /* listen for connections, too */
 };
 
 /* How the rest is told. All are called from the loop. */
@@ -34,7 +35,13 @@ struct net_events {
         void (*datagram)(void *context, const struct coap_peer *peer, unsigned via, struct span data);
         /* The next datagram to send; 0 when there is none (coap_endpoint_transmit). */
         size_t (*next)(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n);
-        /* After each batch of received datagrams: time to answer and flush. */
+        /* A connection stands; false: it is not wanted, and nothing more is told of it. */
+        bool (*stream_open)(void *context, const struct coap_peer *peer);
+        /* Bytes came over it. Return: how many were taken; the others are offered again after a flush. */
+        size_t (*stream_data)(void *context, const struct coap_peer *peer, struct span data);
+        /* It is gone, by itself: not after net_close_stream(). */
+        void (*stream_closed)(void *context, const struct coap_peer *peer);
+        /* After each batch of received datagrams, or bytes: time to answer and flush. */
         void (*received)(void *context);
         /* Interfaces or addresses changed; net_endpoints() and net_interfaces() are up to date. */
         void (*changed)(void *context);
@@ -63,6 +70,9 @@ int net_start(struct net *n);
  * not). */
 void net_flush(struct net *n);
 
+/* Closes a connection once all is written that next() has for it, and soon in any case. */
+void net_close_stream(struct net *n, const struct coap_peer *peer);
+
 /* The endpoints of a device on all used interfaces. Valid until changed(). */
 size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoint **ret);
 
@@ -79,6 +89,10 @@ size_t net_interfaces(struct net *n, const struct net_interface **ret);
 
 struct net_counts {
         uint64_t n_received, n_sent, n_send_errors, n_dropped, n_resyncs;
+        uint64_t n_connections; /* that there are now */
+        uint64_t n_accepted, n_refused;
+        uint64_t n_slow; /* connections dropped, since the peer did not read */
+        uint64_t n_stream_sent;
 };
 
 void net_get_counts(const struct net *n, struct net_counts *ret);

@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "daemon/net_private.h"
 #include "daemon/net_socket.h"
+#include "daemon/net_tcp.h"
 #include "model/endpoint_text.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 
 /* A datagram from an interface that we leave alone is not for us; over the loopback this machine talks to
  * itself. */
-static bool is_heard(const struct net *n, uint32_t interface) {
+bool net_hears(const struct net *n, uint32_t interface) {
         const struct link *l = link_table_find(&n->table, interface);
 
         return l && (l->loopback || l->used);
@@ -106,7 +107,7 @@ static void take(struct net *n, struct port *p, struct mmsghdr *m, const struct 
                 return; /* the kernel tells IPv6 groups by address alone: another socket of ours has it too */
         n->counts.n_received++;
         if (!is_good || m->msg_hdr.msg_flags & MSG_TRUNC || !peer.remote_port ||
-            is_group_address(peer.remote_ip) || is_unspecified(peer.remote_ip) || !is_heard(n, interface) ||
+            is_group_address(peer.remote_ip) || is_unspecified(peer.remote_ip) || !net_hears(n, interface) ||
             p->is_group != is_group_address(peer.local_ip)) {
                 n->counts.n_dropped++;
                 return;
@@ -219,18 +220,49 @@ static bool send_some(struct net *n) {
         return true;
 }
 
-void net_flush(struct net *n) {
-        for (;;) {
-                while (n->n_out < NET_BATCH) {
-                        struct pending_message *m = &n->out[n->n_out];
+/* Return: false when there is no more. */
+static bool fetch(struct net *n) {
+        struct pending_message *m = &n->out[n->n_out];
+        struct coap_peer to;
+        size_t n_message = n->events.next(n->events.context, &to, n->message, COAP_TRANSMIT_MAX);
 
-                        m->n = n->events.next(n->events.context, &m->to, m->bytes, sizeof(m->bytes));
-                        if (!m->n)
-                                break;
-                        n->n_out++;
-                }
-                if (!n->n_out || !send_some(n))
-                        return;
+        if (!n_message)
+                return false;
+        if (to.stream && n->tcp) {
+                net_tcp_put(n->tcp, &to, span_of(n->message, n_message));
+        } else if (to.stream || n_message > sizeof(m->bytes)) {
+                n->counts.n_send_errors++;
+        } else {
+                m->to = to;
+                m->n = n_message;
+                memcpy(m->bytes, n->message, n_message);
+                n->n_out++;
+        }
+        return true;
+}
+
+bool net_collect(struct net *n) {
+        for (;;) {
+                bool is_all = false;
+
+                while (n->n_out < NET_BATCH && !is_all)
+                        is_all = !fetch(n);
+                if (!n->n_out)
+                        return true;
+                if (!send_some(n))
+                        return false;
+        }
+}
+
+void net_flush(struct net *n) {
+        bool is_all = net_collect(n);
+
+        if (!n->tcp)
+                return;
+        net_tcp_write(n->tcp, is_all);
+        while (net_tcp_resume(n->tcp)) {
+                is_all = net_collect(n);
+                net_tcp_write(n->tcp, is_all);
         }
 }
 

@@ -1,8 +1,9 @@
 /*
  * What the files of the network share: who holds which socket.
  *
- * net.c opens devices and follows interfaces, net_io.c moves datagrams,
- * net_follow.c keeps a socket for each group on each used interface.
+ * net.c follows interfaces, net_device.c has the ports of devices, net_io.c
+ * moves datagrams, net_follow.c keeps a socket for each group on each used
+ * interface, net_tcp.h says who has the connections.
  */
 #ifndef OCF_DAEMON_NET_PRIVATE_H
 #define OCF_DAEMON_NET_PRIVATE_H
@@ -28,9 +29,13 @@ struct port {
         uint64_t link_number; /* the same: an index may come back as another interface */
 };
 
+struct net_tcp;
+struct listener;
+
 struct net_device {
-        struct port *ports[2]; /* IPv4, IPv6; NULL: the host has no such family */
-        uint16_t port;
+        struct port *ports[2];         /* IPv4, IPv6; NULL: the host has no such family */
+        struct listener *listeners[2]; /* likewise, for TCP */
+        uint16_t port, tcp_port;
         struct device_endpoint *endpoints;
         size_t n_endpoints;
 };
@@ -68,11 +73,23 @@ struct net {
         struct pending_message *out; /* NET_BATCH of them: taken from next(), not yet sent */
         size_t n_out;
         uint8_t (*in)[NET_DATAGRAM_MAX];
+        uint8_t *message;    /* COAP_TRANSMIT_MAX bytes: one for a stream may be longer than those */
+        struct net_tcp *tcp; /* NULL: none is wanted */
 };
+
+/* net_device.c: the endpoints of a device, after its ports or the interfaces have changed. 0; -ENOMEM. */
+int net_device_rebuild(struct net *n, struct net_device *d);
 
 /* net_io.c */
 int port_new(struct port **ret, struct net *n, int fd_take);
 void port_close(struct port *p);
+
+/* Is what comes over this interface for us? */
+bool net_hears(const struct net *n, uint32_t interface);
+
+/* Fetches what there is to send: datagrams are sent, messages for streams put into their queues. Return:
+ * whether that is all; else a socket is full. */
+bool net_collect(struct net *n);
 
 /* net_follow.c: a socket for each group on each used interface, and none elsewhere. */
 void net_follow_groups(struct net *n);

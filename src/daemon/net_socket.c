@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,18 +52,38 @@ static int bind_to(int fd, const struct sockaddr_storage *address, socklen_t n) 
         return -error;
 }
 
-int net_socket_unicast(int family, uint16_t port) {
+/* All addresses of the family. */
+static int bind_any(int fd, int family, uint16_t port) {
         struct sockaddr_storage any = { .ss_family = (sa_family_t)family };
-        int fd = socket_new(family);
 
-        if (fd < 0)
-                return fd;
         if (family == AF_INET)
                 ((struct sockaddr_in *)&any)->sin_port = htons(port);
         else
                 ((struct sockaddr_in6 *)&any)->sin6_port = htons(port);
         return bind_to(fd, &any,
                        family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+}
+
+int net_socket_unicast(int family, uint16_t port) {
+        int fd = socket_new(family);
+
+        return fd < 0 ? fd : bind_any(fd, family, port);
+}
+
+int net_socket_pair(int (*open)(int family, uint16_t port), uint16_t port, int ret_fds[2]) {
+        int v6, v4 = open(AF_INET, port);
+
+        if (v4 < 0 && v4 != -EAFNOSUPPORT)
+                return v4;
+        v6 = open(AF_INET6, v4 >= 0 ? net_socket_port(v4) : port);
+        if (v6 < 0 && (v4 < 0 || (v6 != -EAFNOSUPPORT && v6 != -EADDRNOTAVAIL))) {
+                if (v4 >= 0)
+                        close(v4);
+                return v6;
+        }
+        ret_fds[0] = v4 >= 0 ? v4 : -1;
+        ret_fds[1] = v6 >= 0 ? v6 : -1;
+        return 0;
 }
 
 uint16_t net_socket_port(int fd) {
@@ -232,4 +253,106 @@ void net_socket_set_source(struct msghdr *m, void *control, const struct coap_pe
                 c->cmsg_len = CMSG_LEN(sizeof(info));
                 memcpy(CMSG_DATA(c), &info, sizeof(info));
         }
+}
+
+/* ---- TCP ---- */
+
+#define BACKLOG              128
+#define SEND_BUFFER          (128 * 1024) /* what the kernel holds for who does not read, of each connection */
+#define UNACKNOWLEDGED_MS    60000
+#define KEEPALIVE_IDLE_S     120
+#define KEEPALIVE_INTERVAL_S 30
+#define KEEPALIVE_PROBES     4
+
+/* Accepted connections inherit all of this. */
+static bool set_up_listener(int fd, int family) {
+        bool good = set(fd, SOL_SOCKET, SO_REUSEADDR, 1) && /* in spite of connections that have just ended */
+                    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+
+        if (family == AF_INET)
+                good = good && set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        else
+                good = good && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+                       set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        (void)set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+        /* Who lost its power says no goodbye. */
+        (void)set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        (void)set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+        (void)set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+        (void)set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
+        (void)set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS);
+        return good;
+}
+
+int net_socket_listen(int family, uint16_t port) {
+        int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP), error;
+
+        if (fd < 0)
+                return -errno;
+        if (!set_up_listener(fd, family)) {
+                error = errno;
+                close(fd);
+                return -error;
+        }
+        fd = bind_any(fd, family, port);
+        if (fd >= 0 && listen(fd, BACKLOG) < 0) {
+                error = errno;
+                close(fd);
+                return -error;
+        }
+        return fd;
+}
+
+int net_socket_accept(int fd) {
+        int r = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+        return r < 0 ? -errno : r;
+}
+
+/* Linux passes on what befell the connection before it was taken (accept(2)). */
+bool net_socket_accept_goes_on(int error) {
+        static const int of_connection[] = {
+                ECONNABORTED, EINTR,        EPROTO,     ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
+                ENONET,       EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH, EPERM,       ETIMEDOUT,
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(of_connection); i++)
+                if (error == -of_connection[i])
+                        return true;
+        return false;
+}
+
+/* The kernel keeps with a connection the interface over which it was made, and tells it as if it were the
+ * control data of a datagram. */
+static uint32_t incoming_interface(int fd, int family) {
+        uint8_t control[256] __attribute__((aligned(16))), ip[16];
+        socklen_t n = sizeof(control);
+        uint32_t interface = 0;
+        int r = family == AF_INET ? getsockopt(fd, IPPROTO_IP, IP_PKTOPTIONS, control, &n)
+                                  : getsockopt(fd, IPPROTO_IPV6, IPV6_2292PKTOPTIONS, control, &n);
+        struct msghdr m = { .msg_control = control, .msg_controllen = n };
+
+        return r == 0 && net_socket_destination(&m, ip, &interface) ? interface : 0;
+}
+
+bool net_socket_connected(int fd, struct coap_peer *ret, uint32_t *ret_interface) {
+        struct sockaddr_storage local, remote;
+        socklen_t n_local = sizeof(local), n_remote = sizeof(remote);
+        struct coap_peer peer = { .stream = true };
+
+        if (getsockname(fd, (struct sockaddr *)&local, &n_local) < 0 ||
+            getpeername(fd, (struct sockaddr *)&remote, &n_remote) < 0 ||
+            !net_socket_parse(&local, peer.local_ip, &peer.local_port) ||
+            !net_socket_parse(&remote, peer.remote_ip, &peer.remote_port))
+                return false;
+        *ret_interface = incoming_interface(fd, local.ss_family);
+        *ret = peer;
+        return true;
+}
+
+void net_socket_reset(int fd) {
+        struct linger at_once = { .l_onoff = 1 };
+
+        (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+        close(fd);
 }

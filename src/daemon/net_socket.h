@@ -1,7 +1,7 @@
 /*
- * UDP sockets as an OCF server needs them: they tell which address was asked,
+ * Sockets as an OCF server needs them. UDP: they tell which address was asked,
  * answer from it, and share port 5683 with the groups but with nobody else
- * (feasibility.md 10).
+ * (feasibility.md 10). TCP: they tell which interface a connection came by.
  */
 #ifndef OCF_DAEMON_NET_SOCKET_H
 #define OCF_DAEMON_NET_SOCKET_H
@@ -15,6 +15,10 @@
  * errno. */
 int net_socket_unicast(int family, uint16_t port);
 uint16_t net_socket_port(int fd);
+
+/* Both families on one port. Return: 0 and the descriptors, of which one may be -1 (no such family here);
+ * negative errno. */
+int net_socket_pair(int (*open)(int family, uint16_t port), uint16_t port, int ret_fds[2]);
 
 /* While group sockets bind to the same port, unicast ones must allow it; afterwards nobody may join them. */
 void net_socket_allow_sharing(int fd, bool allow);
@@ -45,5 +49,22 @@ bool net_socket_destination(struct msghdr *m, uint8_t ret_ip[static 16], uint32_
 /* Control data that sends from this address, over this interface if it is not 0. Room: NET_CONTROL_MAX. */
 #define NET_CONTROL_MAX 64
 void net_socket_set_source(struct msghdr *m, void *control, const struct coap_peer *to);
+
+/* ---- TCP ---- */
+
+/* Listens on a port (0: any) on all addresses of the family. Return: the descriptor; negative errno. */
+int net_socket_listen(int family, uint16_t port);
+
+/* The next connection, ready to be used. Return: the descriptor; negative errno, of which some are the
+ * connection's own (net_socket_accept_goes_on()). */
+int net_socket_accept(int fd);
+bool net_socket_accept_goes_on(int error);
+
+/* Who is at the other end, which address of ours was asked, and over which interface; ports and addresses of
+ * the peer are filled in. */
+bool net_socket_connected(int fd, struct coap_peer *ret, uint32_t *ret_interface);
+
+/* Closes at once, with a reset: nothing that is still queued is sent. */
+void net_socket_reset(int fd);
 
 #endif

@@ -1,0 +1,160 @@
+#include "base/memory.h"
+#include "daemon/net_holder.h"
+#include "daemon/net_private.h"
+#include "daemon/net_socket.h"
+#include "daemon/net_tcp.h"
+#include "model/endpoint_text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- endpoints ---- */
+
+static size_t count_used_addresses(const struct net *n) {
+        size_t n_addresses = 0;
+
+        LIST_FOR_EACH(i, &n->table.links) {
+                const struct link *l = LIST_ENTRY(i, struct link, list);
+
+                if (l->used)
+                        n_addresses += l->n_addresses;
+        }
+        return n_addresses;
+}
+
+static bool has_socket(const struct net_device *d, const uint8_t ip[16], bool tcp) {
+        bool v6 = !ip_is_v4(ip);
+
+        return tcp ? d->listeners[v6] != NULL : d->ports[v6] != NULL;
+}
+
+static size_t put_endpoints(const struct net *n, const struct net_device *d, bool tcp,
+                            struct device_endpoint *ret) {
+        size_t n_endpoints = 0;
+
+        LIST_FOR_EACH(i, &n->table.links) {
+                const struct link *l = LIST_ENTRY(i, struct link, list);
+
+                for (size_t j = 0; l->used && j < l->n_addresses; j++) {
+                        struct device_endpoint *e = &ret[n_endpoints];
+
+                        if (!has_socket(d, l->addresses[j].ip, tcp) || l->addresses[j].deprecated)
+                                continue;
+                        memcpy(e->ip, l->addresses[j].ip, 16);
+                        e->port = tcp ? d->tcp_port : d->port;
+                        e->interface = l->index;
+                        e->tcp = tcp;
+                        n_endpoints++;
+                }
+        }
+        return n_endpoints;
+}
+
+int net_device_rebuild(struct net *n, struct net_device *d) {
+        struct device_endpoint *all = ocf_allocate(2 * count_used_addresses(n), sizeof(*all));
+        size_t n_endpoints;
+
+        if (!all)
+                return -ENOMEM;
+        n_endpoints = put_endpoints(n, d, false, all);
+        n_endpoints += put_endpoints(n, d, true, all + n_endpoints);
+        ocf_free(d->endpoints);
+        d->endpoints = all;
+        d->n_endpoints = n_endpoints;
+        return 0;
+}
+
+size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoint **ret) {
+        if (device >= n->n_devices)
+                return 0;
+        *ret = n->devices[device].endpoints;
+        return n->devices[device].n_endpoints;
+}
+
+/* ---- ports ---- */
+
+static void tell_taken(struct net *n, uint16_t port, int error, uint16_t instead) {
+        char holder[128], text[512];
+
+        if (error == -EACCES)
+                snprintf(text, sizeof(text),
+                         "UDP port %u is reserved for root (net.ipv4.ip_unprivileged_port_start), so port %u "
+                         "is used and announced instead. Choose a port above 1023.",
+                         port, instead);
+        else if (port == COAP_PORT)
+                snprintf(text, sizeof(text),
+                         "UDP port 5683 is held by %s, so port %u is used and announced instead. Stop that "
+                         "program, or set Port=auto in [Network] of ocfd.conf if both shall stay.",
+                         net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
+        else
+                snprintf(text, sizeof(text),
+                         "UDP port %u is held by %s, so port %u is used and announced instead. Peers that "
+                         "know the old port by heart must discover the device again; free the port and "
+                         "restart ocfd to have it back.",
+                         port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
+        n->events.notice(n->events.context, "PortTaken", text);
+}
+
+static int device_take(struct net *n, uint16_t device, int fds_take[2]) {
+        struct net_device *d;
+        int r = 0;
+
+        if (device >= n->n_devices) {
+                if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
+                        r = -ENOMEM;
+                else
+                        n->n_devices = (size_t)device + 1;
+        }
+        for (int i = 0; i < 2; i++) {
+                if (fds_take[i] < 0)
+                        continue;
+                if (r < 0) {
+                        close(fds_take[i]);
+                        continue;
+                }
+                d = &n->devices[device];
+                d->port = net_socket_port(fds_take[i]);
+                r = port_new(&d->ports[i], n, fds_take[i]);
+                if (r >= 0)
+                        d->ports[i]->device = device;
+        }
+        return r;
+}
+
+/* Without TCP a device is still one: that it cannot be had is told, and no more. */
+static void listen_for(struct net *n, uint16_t device) {
+        struct net_device *d = &n->devices[device];
+        char text[256];
+        int r = n->tcp ? net_tcp_listen(n->tcp, device, d->port, d->listeners) : 0;
+
+        if (r < 0) {
+                snprintf(text, sizeof(text),
+                         "CoAP over TCP does not work: %s. Clients that use UDP are served.", strerror(-r));
+                n->events.notice(n->events.context, "NoTcp", text);
+        } else if (n->tcp) {
+                d->tcp_port = listener_port(d->listeners[0] ? d->listeners[0] : d->listeners[1]);
+        }
+}
+
+int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port) {
+        int fds[2], r = net_socket_pair(net_socket_unicast, wanted, fds);
+        int taken = wanted && (r == -EADDRINUSE || r == -EACCES) ? r : 0;
+
+        /* A port that is free for the one family may not be for the other. */
+        for (int i = 0; i < 64 && (r == -EADDRINUSE || (taken && !i)); i++)
+                r = net_socket_pair(net_socket_unicast, 0, fds);
+        if (r >= 0)
+                r = device_take(n, device, fds);
+        if (r >= 0)
+                listen_for(n, device);
+        if (r >= 0 && n->started)
+                r = net_device_rebuild(n, &n->devices[device]);
+        if (r < 0)
+                return r;
+        *ret_port = n->devices[device].port;
+        if (taken)
+                tell_taken(n, wanted, taken, *ret_port);
+        return 0;
+}
