@@ -306,6 +306,7 @@ void model_app_vanished(struct model *m, struct app *a, uint64_t now_ms) {
                 r->away = true;
                 resource_news(r, MODEL_NEWS_PROPERTIES);
         }
+        (void)model_next_etag(m); /* no value is new, but what all of them say together is */
 }
 
 void app_expire(struct app *a, uint64_t now_ms) {

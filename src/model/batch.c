@@ -125,21 +125,30 @@ static uint64_t newer(uint64_t a, uint64_t b) {
         return a > b ? a : b;
 }
 
+static bool wants_changes(struct span query) {
+        struct span key, value;
+
+        while (query_next(&query, &key, &value))
+                if (span_equal_string(key, "incChanges"))
+                        return true;
+        return false;
+}
+
 static uint64_t known_state(const struct model *m, const struct ocf_request *request,
                             const struct device *d) {
         struct span query = request->query, key, values, value;
         uint64_t state = 0, etag;
-        bool asked = false;
 
+        if (!wants_changes(query))
+                return 0;
         while (query_next(&query, &key, &values)) {
                 if (!span_equal_string(key, "incChanges"))
                         continue;
-                asked = true;
                 while (span_split(&values, ',', &value))
                         if (etag_of_text(value, &etag))
                                 state = newer(state, state_of(m, request, d, etag));
         }
-        for (size_t i = 0; asked && i < request->n_etags; i++)
+        for (size_t i = 0; i < request->n_etags; i++)
                 if (etag_of_bytes(request->etags[i], &etag))
                         state = newer(state, state_of(m, request, d, etag));
         return state;
@@ -147,11 +156,10 @@ static uint64_t known_state(const struct model *m, const struct ocf_request *req
 
 /* ---- the whole ---- */
 
-static uint64_t put_items(struct writer *w, struct model *m, const struct ocf_request *request,
-                          const struct device *d, uint64_t state,
-                          struct span (*rep_of)(void *context, const struct resource *), void *context) {
+uint64_t batch_put(struct writer *w, struct model *m, const struct ocf_request *request,
+                   const struct device *d, batch_rep_of *rep_of, void *context) {
+        uint64_t n = 0, state = known_state(m, request, d);
         size_t begun = rep_begin_array(w);
-        uint64_t n = 0;
 
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
@@ -168,27 +176,9 @@ static uint64_t put_items(struct writer *w, struct model *m, const struct ocf_re
         return n;
 }
 
-#define ROOM_START (16u * 1024)
-#define ROOM_MAX   (4u * 1024 * 1024)
-
-enum fault batch_write(struct model *m, const struct ocf_request *request, const struct device *d,
-                       struct span (*rep_of)(void *context, const struct resource *), void *context,
-                       uint64_t *ret_n, struct span *ret) {
-        uint64_t n, state = known_state(m, request, d);
-
-        for (size_t room = ROOM_START; room <= ROOM_MAX; room *= 4) {
-                struct writer w = writer_on(model_scratch(m, room), room);
-
-                if (!w.data)
-                        return FAULT_BUSY;
-                n = put_items(&w, m, request, d, state, rep_of, context);
-                if (w.overflow)
-                        continue;
-                *ret_n = n;
-                *ret = writer_span(&w);
-                return FAULT_NONE;
-        }
-        return FAULT_FAILED;
+static uint64_t put_known(struct writer *w, struct model *m, const struct ocf_request *request,
+                          const struct route *route) {
+        return batch_put(w, m, request, route->device, NULL, NULL);
 }
 
 static bool must_ask(const struct model *m, const struct ocf_request *request, const struct device *d) {
@@ -201,13 +191,6 @@ static bool must_ask(const struct model *m, const struct ocf_request *request, c
         return false;
 }
 
-static enum model_answer refused(const struct ocf_request *request, struct ocf_response *response,
-                                 enum fault fault, const char *why) {
-        *response = OCF_RESPONSE_FAULT(fault);
-        response->diagnostic = why;
-        return request->multicast ? MODEL_SILENT : MODEL_ANSWERED;
-}
-
 /*
  * The values of a house are not for everybody who listens: the batch goes over
  * secure channels, as the reference has it, or where the administrator has
@@ -215,22 +198,21 @@ static enum model_answer refused(const struct ocf_request *request, struct ocf_r
  */
 enum model_answer batch_answer(struct model *m, const struct ocf_request *request, const struct route *route,
                                struct ocf_response *response) {
-        enum fault fault;
-        uint64_t n;
+        static const char *const keys[] = { "rt", NULL };
+        struct whole_answer values = {
+                .kind = ANSWER_BATCH,
+                .stamp = m->etag, /* every value that changes takes a new one */
+                .keys = keys,
+                .is_fleeting = wants_changes(request->query), /* it also depends on the ETags asked with */
+                .put = put_known,
+        };
 
-        if (request->subject.kind == SUBJECT_ANON_CLEAR && !m->allow_insecure)
-                return refused(request, response, FAULT_BAD_REQUEST,
-                               "oic.if.b of /oic/res is given over secure channels only");
+        if (request->subject.kind == SUBJECT_ANON_CLEAR && !m->allow_insecure) {
+                *response = OCF_RESPONSE_FAULT(FAULT_BAD_REQUEST);
+                response->diagnostic = "oic.if.b of /oic/res is given over secure channels only";
+                return request->multicast ? MODEL_SILENT : MODEL_ANSWERED;
+        }
         if (must_ask(m, request, route->device))
                 return MODEL_HANDLED;
-        *response = OCF_RESPONSE_OK(COAP_CONTENT);
-        fault = batch_write(m, request, route->device, NULL, NULL, &n, &response->rep);
-        if (fault)
-                return refused(request, response, fault,
-                               "All the values together are too large: ask for them one by one");
-        if (!n && request->multicast)
-                return MODEL_SILENT;
-        response->etag = answer_etag(route->resource->etag, response->rep);
-        response_validate(response, request);
-        return MODEL_ANSWERED;
+        return whole_answer_give(m, request, route, &values, response);
 }

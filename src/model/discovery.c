@@ -91,8 +91,7 @@ static void put_endpoints(struct writer *w, const struct device *d, const struct
 
 /* ---- links ---- */
 
-static void put_link(struct writer *w, const struct ocf_request *request, const struct resource *r,
-                     struct span endpoints) {
+static void put_link(struct writer *w, const struct resource *r, struct span endpoints) {
         bool is_self = r->mode == RESOURCE_CORE && strcmp(r->href, "/oic/res") == 0;
         char anchor[8 + UUID_TEXT_MAX] = "ocf://";
 
@@ -117,11 +116,18 @@ static void put_link(struct writer *w, const struct ocf_request *request, const 
         rep_put_item(w, endpoints);
 }
 
-static uint64_t put_links(struct writer *w, const struct model *m, const struct ocf_request *request,
-                          const struct device *d, struct span endpoints) {
-        size_t begun = rep_begin_array(w);
+static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_request *request,
+                          const struct route *route) {
+        const struct device *d = route->device;
+        size_t n_endpoints = 16 + d->n_endpoints * (ENDPOINT_TEXT_MAX + 8), begun = rep_begin_array(w);
+        struct writer endpoints = writer_on(ocf_allocate(n_endpoints, 1), n_endpoints);
         uint64_t n = 0;
 
+        if (!endpoints.data) {
+                w->overflow = true;
+                return 0;
+        }
+        put_endpoints(&endpoints, d, request);
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
 
@@ -129,47 +135,35 @@ static uint64_t put_links(struct writer *w, const struct model *m, const struct 
                         break;
                 if (!discovery_lists(m, request, r))
                         continue;
-                put_link(w, request, r, endpoints);
+                put_link(w, r, writer_span(&endpoints));
                 n++;
         }
         rep_end_array(w, begun, n);
+        ocf_free(endpoints.data);
         return n;
 }
 
 /* The reference answers baseline with an array of one map (core.md 6.1). */
-static uint64_t put_all(struct writer *w, const struct model *m, const struct ocf_request *request,
-                        const struct route *route, struct span endpoints) {
-        uint64_t n;
-
-        if (route->interface != INTERFACE_BASELINE)
-                return put_links(w, m, request, route->device, endpoints);
+static uint64_t put_baseline(struct writer *w, struct model *m, const struct ocf_request *request,
+                             const struct route *route) {
         rep_put_array(w, 1);
         rep_put_map(w, resource_common_pairs(route->resource) + 1);
         resource_put_common(route->resource, w);
         rep_put_string(w, "links");
-        n = put_links(w, m, request, route->device, endpoints);
-        return n;
+        return put_links(w, m, request, route);
 }
-
-/* The same links look different from elsewhere, and through a filter: the ETag knows all that. */
-uint64_t answer_etag(uint64_t seed, struct span bytes) {
-        uint64_t h = seed * 0x9e3779b97f4a7c15u;
-
-        for (size_t i = 0; i < bytes.n; i++)
-                h = (h ^ bytes.data[i]) * 1099511628211u;
-        return h ? h : 1;
-}
-
-#define ROOM_START (16u * 1024)
-#define ROOM_MAX   (16u * 1024 * 1024)
 
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response) {
-        const struct device *d = route->device;
-        size_t n_endpoints = 16 + d->n_endpoints * (ENDPOINT_TEXT_MAX + 8);
-        struct writer endpoints, w;
+        static const char *const keys[] = { "rt", NULL };
+        bool baseline = route->interface == INTERFACE_BASELINE;
+        struct whole_answer links = {
+                .kind = baseline ? ANSWER_BASELINE : ANSWER_LINKS,
+                .stamp = m->generation,
+                .keys = keys,
+                .put = baseline ? put_baseline : put_links,
+        };
         struct span sduuid;
-        uint64_t n = 0;
 
         if (query_find(request->query, "sduuid", &sduuid)) { /* it is in no security domain */
                 *response = OCF_RESPONSE_FAULT(FAULT_NOT_FOUND);
@@ -177,27 +171,5 @@ enum model_answer discovery_answer(struct model *m, const struct ocf_request *re
         }
         if (route->interface == INTERFACE_B)
                 return batch_answer(m, request, route, response);
-        for (size_t room = ROOM_START; room <= ROOM_MAX; room *= 4) {
-                uint8_t *buf = model_scratch(m, n_endpoints + room);
-
-                if (!buf)
-                        break;
-                endpoints = writer_on(buf, n_endpoints);
-                put_endpoints(&endpoints, d, request);
-                w = writer_on(buf + n_endpoints, room);
-                n = put_all(&w, m, request, route, writer_span(&endpoints));
-                if (w.overflow)
-                        continue;
-                if (!n && request->multicast)
-                        return MODEL_SILENT;
-                /* Nothing that matches is an empty list: the question was understood, and 4.04 would deny
-                 * /oic/res. */
-                *response = OCF_RESPONSE_OK(COAP_CONTENT);
-                response->rep = writer_span(&w);
-                response->etag = answer_etag(route->resource->etag, response->rep);
-                response_validate(response, request);
-                return MODEL_ANSWERED;
-        }
-        *response = OCF_RESPONSE_FAULT(FAULT_BUSY);
-        return MODEL_ANSWERED;
+        return whole_answer_give(m, request, route, &links, response);
 }

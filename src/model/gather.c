@@ -69,17 +69,35 @@ static struct span rep_of(void *context, const struct resource *r) {
         return SPAN_NULL;
 }
 
-static void finish(struct gather *g) {
-        struct ocf_response response = OCF_RESPONSE_OK(COAP_CONTENT);
-        struct model *m = g->model;
-        struct call *outer = g->outer;
-        uint64_t n;
-        enum fault fault =
-                batch_write(m, &outer->request, m->devices[g->device], rep_of, g, &n, &response.rep);
+/* Room for what the apps said, and for what the model knows beside it. */
+#define ROOM_START (64u * 1024)
+#define ROOM_MAX   (16u * 1024 * 1024)
 
+static void write_whole(struct gather *g, struct ocf_response *ret) {
+        const struct ocf_request *request = &g->outer->request;
+        struct model *m = g->model;
+
+        *ret = OCF_RESPONSE_FAULT(FAULT_FAILED);
+        for (size_t room = ROOM_START; room <= ROOM_MAX; room *= 4) {
+                struct writer w = writer_on(model_scratch(m, room), room);
+
+                if (!w.data)
+                        return;
+                (void)batch_put(&w, m, request, m->devices[g->device], rep_of, g);
+                if (w.overflow)
+                        continue;
+                *ret = OCF_RESPONSE_OK(COAP_CONTENT);
+                ret->rep = writer_span(&w);
+                return;
+        }
+}
+
+static void finish(struct gather *g) {
+        struct call *outer = g->outer;
+        struct ocf_response response;
+
+        write_whole(g, &response);
         gather_free(g);
-        if (fault)
-                response = OCF_RESPONSE_FAULT(fault);
         call_answer(outer, &response);
 }
 

@@ -191,6 +191,7 @@ uint64_t model_next_etag(struct model *m) {
 void model_links_changed(struct device *d) {
         struct resource *res = model_resource_find(d->model, d->index, SPAN_LITERAL("/oic/res"));
 
+        d->model->generation++;
         if (!res)
                 return;
         res->etag = model_next_etag(d->model);
@@ -306,6 +307,7 @@ struct model *model_free(struct model *m) {
                 device_free(m->devices[i]);
         model_expire(m, OCF_NEVER);
         gather_free_all(m);
+        answer_cache_deinit(&m->answers);
         quota_deinit(&m->quota);
         platform_free(m->platform);
         ocf_free(m->devices);

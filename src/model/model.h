@@ -10,6 +10,7 @@
 #define OCF_MODEL_MODEL_H
 
 #include "base/quota.h"
+#include "model/answer_cache.h"
 #include "model/call.h"
 
 #define MODEL_HREF_MAX  256 /* core.md 5.1 */
@@ -30,7 +31,7 @@ struct model {
         struct list dirty_devices, dirty_apps, dirty_resources; /* those with something to tell */
         struct quota quota;  /* by uid: apps, resources, bytes of values and names */
         uint64_t n_numbers;  /* the last number given out; never used twice */
-        uint64_t generation; /* of the set of links, for the ETag of /oic/res */
+        uint64_t generation; /* of all that links say: changes when one comes, goes or looks different */
         uint64_t etag;       /* the last ETag given out: strictly increasing over the model */
         struct resource **index,
                 **numbers; /* hashes of (device, href) and of numbers, of size index_mask + 1 */
@@ -42,6 +43,7 @@ struct model {
         struct handler gatherer; /* what answers for /oic/res where apps must be asked */
         struct list gathers;
         size_t n_gathers;
+        struct answer_cache answers; /* about many resources, put together before */
         uint8_t *scratch; /* where answers are put together; grows to what was needed */
         size_t n_scratch;
         bool allow_insecure; /* [Security] AllowInsecure= */

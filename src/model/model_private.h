@@ -62,20 +62,34 @@ enum model_answer core_resource_answer(struct model *m, const struct ocf_request
 bool core_resource_put(const struct resource *r, enum interface interface,
                        struct writer *w); /* its map of properties; false when it is no such thing */
 
+/* whole_answer.c */
+/* An answer about many resources, from the cache or made by make() and kept there. */
+struct whole_answer {
+        enum answer_kind kind;
+        uint64_t stamp;          /* the state of the model that it is made of */
+        const char *const *keys; /* those of the query that select something, ended by NULL; NULL: all do */
+        bool is_fleeting;        /* depends on what no key has: it is made each time */
+        /* Writes it and says how many things match; overflow: it is called again with more room. */
+        uint64_t (*put)(struct writer *w, struct model *m, const struct ocf_request *request,
+                        const struct route *route);
+};
+enum model_answer whole_answer_give(struct model *m, const struct ocf_request *request,
+                                    const struct route *route, const struct whole_answer *about,
+                                    struct ocf_response *response);
+
 /* discovery.c */
 bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r);
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response);
-uint64_t answer_etag(uint64_t seed, struct span bytes); /* never 0 */
 
 /* batch.c: oic.if.b of /oic/res. reps of handled resources come from whoever asked for them. */
 bool batch_includes(const struct resource *r); /* of what /oic/res lists */
 bool batch_must_ask(const struct resource *r); /* its app knows what it says now */
 enum model_answer batch_answer(struct model *m, const struct ocf_request *request, const struct route *route,
                                struct ocf_response *response);
-enum fault batch_write(struct model *m, const struct ocf_request *request, const struct device *d,
-                       struct span (*rep_of)(void *context, const struct resource *), void *context,
-                       uint64_t *ret_n, struct span *ret);
+typedef struct span batch_rep_of(void *context, const struct resource *);
+uint64_t batch_put(struct writer *w, struct model *m, const struct ocf_request *request,
+                   const struct device *d, batch_rep_of *rep_of, void *context);
 
 /* gather.c: the batch when apps must be asked for a part of it */
 extern const struct handler_vtable gather_vtable; /* of /oic/res */
