@@ -58,8 +58,11 @@ def figures(row, m, target=None, limit=None):
     return row
 
 
+NOT_CLEAN = "too few clean rounds"
+
+
 def no_figure(row, why):
-    row.skipped = f"no clean rounds: {why}"
+    row.skipped = f"{NOT_CLEAN}, the last one: {why}"
     return row
 
 
@@ -292,7 +295,7 @@ def rows_memory(c):
         grown = run_tool(c.build, "coap_crowd", "-n", c.others, "-p", world.ocfd.pid, "127.0.0.1", world.port, world.path)["grown_kib"]
     remembered = grown * 1024 / c.others
     with worlds.World(c.build) as world:
-        grown = observe(dataclasses.replace(c, seconds=1), world, c.others)["grown_kib"]
+        grown = observe(dataclasses.replace(c, seconds=0), world, c.others)["grown_kib"]
     observer = grown * 1024 / c.others
     yield Row(
         "memory", "state of an observer", f"{c.others}, each an address of its own", value=f"{sizes['observer']:.0f} bytes",

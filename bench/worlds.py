@@ -9,12 +9,15 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 
 VALUE = ["state=true", "power=12", "name=bench lamp nr 1"]
 CHILDREN = []
+
+
+class NotUp(Exception):
+    """Something that was started does not answer."""
 
 
 def spawn(*argv, **more):
@@ -49,7 +52,7 @@ def wait_for(what, check, seconds=15.0):
         if result:
             return result
         time.sleep(0.01)
-    sys.exit(f"bench: {what} did not come up in time")
+    raise NotUp(f"{what} did not come up in time")
 
 
 def free_port():
