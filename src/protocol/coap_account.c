@@ -34,6 +34,9 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct 
 void coap_account_release(struct coap_endpoint *ep, struct coap_account *a) {
         if (a->n_exchanges || a->n_observers || a->n_pages || a->n_asks || a->n_uploads)
                 return;
+        /* Whoever comes next, perhaps the same peer, begins behind all ids that were used (RFC 7252, 4.4). */
+        if ((int16_t)(a->next_mid - ep->next_mid) > 0)
+                ep->next_mid = a->next_mid;
         coap_hash_unlink(&ep->by_account, &a->node);
         coap_pool_give(&ep->accounts, a);
 }

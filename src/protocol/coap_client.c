@@ -196,6 +196,7 @@ static struct coap_client *client_new(struct coap_endpoint *ep, const struct coa
         c->partner = partner_obtain(ep, peer);
         list_link_tail(&c->partner->clients, &c->partner_link);
         c->token = new_token(ep);
+        c->tag = coap_endpoint_random_below(ep, 1u << 24);
         coap_hash_link(&ep->by_token, &c->node, c->token);
         c->event_id = CLIENT_ID | (uint64_t)coap_pool_index(&ep->clients, c) << 32 | c->slot.generation;
         c->szx1 = c->szx2 = peer->stream ? 7 : (uint8_t)ep->config.block_szx;

@@ -141,6 +141,8 @@ struct span coap_compose(struct coap_endpoint *ep, struct coap_client *c) {
                 coap_build_option(&b, COAP_OPTION_ECHO, t.echo);
         if (c->no_response)
                 coap_build_uint(&b, COAP_OPTION_NO_RESPONSE, c->no_response);
+        if (in_blocks) /* else two bodies for one resource would be one to it (RFC 9175, 3) */
+                coap_build_uint(&b, COAP_OPTION_REQUEST_TAG, c->tag);
         if (c->ocf_version && !c->without_version)
                 coap_build_uint(&b, COAP_OPTION_OCF_ACCEPT_VERSION, OCF_VERSION_1_0_0);
         if (c->ocf_version && !c->without_version && with_payload &&

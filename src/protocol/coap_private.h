@@ -216,6 +216,7 @@ struct coap_client {
         struct coap_reliable *reliable; /* its message that waits for an ACK */
         uint64_t token; /* its lowest bit is 0; with 1 it asks for the rest of a notification */
         uint64_t user;
+        uint32_t tag;     /* Request-Tag of a body in blocks: another one for each beginning */
         coap_id event_id; /* the caller's name for it: its own, or that of the multicast it came of */
         struct coap_stretch texts; /* path, query, ETag, If-Match, Echo: one after the other */
         struct coap_stretch payload;

@@ -126,6 +126,7 @@ static struct details read_details(const struct coap_message *m) {
 
 static void begin_again(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
         c->n_sent = 0;
+        c->tag = (c->tag + 1) & 0xffffff;
         c->n_body_etag = 0;
         c->asks_rest = false;
         coap_account_drop(ep, c->account, &c->body);
@@ -188,7 +189,23 @@ static bool same_etag(const struct coap_client *c, const struct details *d) {
         return span_equal(span_of(c->body_etag, c->n_body_etag), d->etag);
 }
 
+/* An observation outlives a body that never holds still: the next notification, or registration, has its own.
+ */
+static void wait_for_another(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
+        coap_client_answered(ep, now_ms, c);
+        coap_account_drop(ep, c->account, &c->body);
+        c->end = (struct coap_cursor){ 0 };
+        c->asks_rest = false;
+        c->n_restarts = 0;
+        c->state = CLIENT_OBSERVING;
+        coap_timer_set(&ep->timers, &c->timer, now_ms + 5000 + coap_endpoint_random_below(ep, 10000));
+}
+
 static void changed_midway(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
+        if (c->observed && c->n_restarts >= RESTARTS_MAX) {
+                wait_for_another(ep, now_ms, c);
+                return;
+        }
         if (coap_has_effect(c->method) || c->n_restarts >= RESTARTS_MAX) {
                 coap_client_fail(ep, now_ms, c, COAP_FAILURE_BODY);
                 return;
@@ -293,6 +310,7 @@ static void deliver(struct coap_endpoint *ep, uint64_t now_ms, struct coap_clien
         coap_account_drop(ep, c->account, &c->body);
         c->end = (struct coap_cursor){ 0 };
         c->asks_rest = false;
+        c->n_restarts = 0;
         if (c->multicast)
                 return;
         c->state = c->observed ? CLIENT_OBSERVING : CLIENT_REPLIED;

@@ -1,5 +1,7 @@
 #include "protocol/coap_private.h"
 
+#include <string.h>
+
 /*
  * Block1 (RFC 7959, 2.5): the body of a request is put together here, in order,
  * and reaches the caller once, whole. Each block shows what transfer it belongs
@@ -83,16 +85,23 @@ static enum coap_upload_outcome complete(struct coap_endpoint *ep, struct coap_u
         return COAP_UPLOAD_COMPLETE;
 }
 
-/* Does this block go on where the transfer stands, or repeat what was taken already? */
-static bool continues(const struct coap_upload *u, const struct coap_request_details *d, uint64_t offset) {
+/* Does this block go on where the transfer stands, or repeat what was taken already? What differs from that
+ * is of another body whose client gives no Request-Tag. */
+static bool continues(struct coap_endpoint *ep, const struct coap_upload *u,
+                      const struct coap_request_details *d, uint64_t offset) {
+        size_t n = d->request.payload.n;
+
         if (offset == u->bytes.n)
                 return true;
-        return d->block1_more && offset + d->request.payload.n <= u->bytes.n;
+        if (!d->block1_more || offset + n > u->bytes.n || n > sizeof(ep->message))
+                return false;
+        coap_pages_copy(&ep->pages, u->bytes, offset, ep->message, n);
+        return memcmp(ep->message, d->request.payload.data, n) == 0;
 }
 
 static enum coap_upload_outcome add(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_shape *shape,
                                     struct coap_request_details *d, struct coap_upload *u, uint64_t offset) {
-        if (!u || !continues(u, d, offset))
+        if (!u || !continues(ep, u, d, offset))
                 return refused(ep, now_ms, shape, COAP_REQUEST_ENTITY_INCOMPLETE,
                                "Blocks before this one are missing: begin again", -1);
         if (offset == u->bytes.n &&

@@ -512,6 +512,57 @@ static void test_a_body_that_changes_while_it_comes(void **state) {
         pair_close(&p);
 }
 
+/* What is observed may change faster than it can be fetched: the observation stands. */
+static void test_an_observed_body_that_never_holds_still(void **state) {
+        struct pair p;
+
+        pair_open(&p, false, NULL);
+        memcpy(p.store, pattern, 5000);
+        p.n_store = 5000;
+        observe(&p);
+        assert_int_equal(p.n_responses, 1);
+        for (int i = 0; i < 10; i++) {
+                p.n_store = 5000;
+                p.etag++;
+                coap_endpoint_notify(p.server.ep, p.server.now, 5);
+                for (int k = 0; k < 3; k++) /* not long enough for all five blocks */
+                        (void)(carry_one(&p, false) || carry_one(&p, true));
+        }
+        carry(&p);
+        pass(&p, 30000);
+        assert_int_equal(p.n_failed, 0);
+        assert_true(p.last.reply.observed);
+        assert_int_equal(p.n_body, 5000);
+        pair_close(&p);
+}
+
+/* RFC 9175, 3: each body in blocks has a tag of its own, and keeps it. */
+static void test_bodies_at_the_same_time(void **state) {
+        struct coap_message m;
+        int64_t tags[2];
+        struct pair p;
+
+        pair_open(&p, false, NULL);
+        for (int i = 0; i < 2; i++) {
+                uint8_t buf[1472];
+                struct coap_builder b;
+
+                ask(&p, COAP_PUT, "/store", span_of(pattern, 3000));
+                m = sent(&p);
+                tags[i] = option(&m, COAP_OPTION_REQUEST_TAG);
+                b = reply_to(buf, &m, COAP_ACK, COAP_CONTINUE, m.mid);
+                coap_build_uint(&b, COAP_OPTION_BLOCK1, 8 | 6);
+                say_back(&p, buf, b.w.n);
+                m = sent(&p);
+                assert_int_equal(option(&m, COAP_OPTION_REQUEST_TAG), tags[i]);
+                b = reply_to(buf, &m, COAP_ACK, COAP_CHANGED, m.mid);
+                say_back(&p, buf, b.w.n);
+        }
+        assert_int_equal(p.n_responses, 2);
+        assert_true(tags[0] >= 0 && tags[1] >= 0 && tags[0] != tags[1]);
+        pair_close(&p);
+}
+
 static void test_blocks_that_cannot_be(void **state) {
         static const struct {
                 uint32_t num;
@@ -748,6 +799,8 @@ int main(void) {
                 cmocka_unit_test(test_an_observation_that_ends),
                 cmocka_unit_test(test_a_notification_nobody_waits_for),
                 cmocka_unit_test(test_a_body_that_changes_while_it_comes),
+                cmocka_unit_test(test_an_observed_body_that_never_holds_still),
+                cmocka_unit_test(test_bodies_at_the_same_time),
                 cmocka_unit_test(test_blocks_that_cannot_be),
                 cmocka_unit_test(test_a_late_copy_of_a_block_is_ignored),
                 cmocka_unit_test(test_a_body_longer_than_we_take),

@@ -139,6 +139,26 @@ static void test_blocks_out_of_order_twice_and_late(void **state) {
         world_close(&w);
 }
 
+/* Two bodies for one resource from one peer, without tags: they are not put together to a third. */
+static void test_two_bodies_are_not_mixed(void **state) {
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        world_open(&w, NULL);
+        put_block(&w, &p, 1, BLOCK(.more = true));
+        expect_code(&w, COAP_CONTINUE);
+        put_block(&w, &p, 2, BLOCK(.num = 1, .more = true));
+        expect_code(&w, COAP_CONTINUE);
+        put_block(&w, &p, 3, BLOCK(.num = 2, .more = true));
+        expect_code(&w, COAP_CONTINUE);
+        body[16] ^= 1; /* block 1 of the other */
+        put_block(&w, &p, 4, BLOCK(.num = 1, .more = true));
+        body[16] ^= 1;
+        expect_code(&w, COAP_REQUEST_ENTITY_INCOMPLETE);
+        assert_quiet(&w);
+        world_close(&w);
+}
+
 static void test_a_client_that_begins_anew(void **state) {
         struct coap_peer p = peer(1);
         struct world w;
@@ -250,6 +270,7 @@ int main(void) {
                 cmocka_unit_test(test_a_body_that_fits_one_block),
                 cmocka_unit_test(test_transfers_do_not_meet),
                 cmocka_unit_test(test_blocks_out_of_order_twice_and_late),
+                cmocka_unit_test(test_two_bodies_are_not_mixed),
                 cmocka_unit_test(test_a_client_that_begins_anew),
                 cmocka_unit_test(test_sizes_that_lie),
                 cmocka_unit_test(test_a_plain_body_that_is_too_long),
