@@ -73,13 +73,13 @@ static void connection_end(struct connection *c) {
         struct net_tcp *t = c->tcp;
 
         c->state = CONNECTION_ENDING;
-        c->until_ms = uv_now(t->net->loop) + TCP_CLOSING_MS;
+        c->until_ms = uv_now(t->net->loop) + t->closing_ms;
         list_unlink(&c->stalled);
         list_link_tail(&t->closing, &c->closing);
         if (!list_is_linked(&c->dirty))
                 list_link_tail(&t->dirty, &c->dirty);
         if (!uv_is_active((uv_handle_t *)&t->patience))
-                uv_timer_start(&t->patience, on_impatient, TCP_CLOSING_MS, 0);
+                uv_timer_start(&t->patience, on_impatient, t->closing_ms, 0);
 }
 
 void net_tcp_end(struct net_tcp *t, const struct coap_peer *peer) {
@@ -188,7 +188,7 @@ void net_tcp_put(struct net_tcp *t, const struct coap_peer *to, struct span mess
         if (c->n_out > TCP_QUEUE_MAX) {
                 t->net->counts.n_slow++;
                 connection_drop(c, true);
-        } else if (t->n_queued > TCP_QUEUES_MAX) {
+        } else if (t->n_queued > t->n_max_queued) {
                 drop_largest(t);
         }
 }

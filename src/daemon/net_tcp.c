@@ -281,6 +281,8 @@ int net_tcp_new(struct net_tcp **ret, struct net *n) {
         t->net = n;
         t->n_max = connections_for_descriptors();
         t->n_max_per_address = TCP_PER_ADDRESS;
+        t->n_max_queued = TCP_QUEUES_MAX;
+        t->closing_ms = TCP_CLOSING_MS;
         t->spare_fd = -1;
         list_init(&t->dirty);
         list_init(&t->closing);

@@ -57,13 +57,14 @@ struct connection {
 struct net_tcp {
         struct net *net;
         struct connection *connections[TCP_CONNECTIONS_MAX];
-        uint32_t generations[TCP_CONNECTIONS_MAX]; /* of the channels: it is long before a number comes again
-                                                    */
+        uint32_t generations[TCP_CONNECTIONS_MAX]; /* of channels: how often that slot was used */
         size_t n_connections, next_slot;
         size_t n_max, n_max_per_address;
-        size_t n_queued; /* bytes */
-        struct list dirty, closing,
-                stalled;            /* have got something to send; by until_ms; have bytes left over */
+        size_t n_queued, n_max_queued; /* bytes */
+        uint32_t closing_ms;
+        struct list dirty;          /* connections that have got something to send */
+        struct list closing;        /* that end, by until_ms */
+        struct list stalled;        /* of which the endpoint has not taken all */
         int spare_fd;               /* given away when there is no other, to refuse with */
         uv_timer_t patience, pause; /* of closing connections; until listeners are looked at again */
         unsigned n_timers;

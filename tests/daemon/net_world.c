@@ -164,6 +164,49 @@ static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, siz
         return m.n;
 }
 
+static bool on_stream_open(void *context, const struct coap_peer *peer) {
+        struct world *w = context;
+
+        assert_true(w->n_streams < ARRAY_SIZE(w->streams));
+        if (!w->refuses)
+                w->streams[w->n_streams++] = (struct told_stream){ STREAM_OPEN, *peer };
+        return !w->refuses;
+}
+
+static void echo(struct world *w, const struct coap_peer *peer, struct span data) {
+        while (data.n && w->n_out < ARRAY_SIZE(w->out)) {
+                struct message *m = &w->out[w->n_out++];
+
+                *m = (struct message){ .to = *peer, .n = ocf_min_size(data.n, sizeof(m->bytes)) };
+                memcpy(m->bytes, data.data, m->n);
+                data = span_of(data.data + m->n, data.n - m->n);
+        }
+        assert_int_equal(data.n, 0);
+}
+
+static size_t on_stream_data(void *context, const struct coap_peer *peer, struct span data) {
+        struct world *w = context;
+
+        assert_true(data.n);
+        if (w->has_room && !w->has_room(w))
+                return 0;
+        if (w->n_takes && data.n > w->n_takes)
+                data.n = w->n_takes;
+        memcpy(w->bytes + w->n_bytes, data.data, data.n);
+        w->n_bytes += data.n;
+        assert_true(w->n_bytes < sizeof(w->bytes));
+        if (w->echoes)
+                echo(w, peer, data);
+        return data.n;
+}
+
+static void on_stream_closed(void *context, const struct coap_peer *peer) {
+        struct world *w = context;
+
+        assert_true(w->n_streams < ARRAY_SIZE(w->streams));
+        w->streams[w->n_streams++] = (struct told_stream){ STREAM_CLOSED, *peer };
+}
+
 static void on_received(void *context) {
         net_flush(((struct world *)context)->net);
 }
@@ -185,6 +228,10 @@ static void on_notice(void *context, const char *id, const char *text) {
         struct world *w = context;
         bool taken = strcmp(id, "PortTaken") == 0;
 
+        if (strcmp(id, "NoTcp") == 0) {
+                snprintf(w->no_tcp, sizeof(w->no_tcp), "%s", text ? text : "");
+                return;
+        }
         assert_true(taken || strcmp(id, "NoMulticast") == 0);
         snprintf(taken ? w->port_taken : w->no_multicast, sizeof(w->port_taken), "%s", text ? text : "");
 }
@@ -226,12 +273,17 @@ static size_t count(const char *const *globs) {
 }
 
 void world_open(struct world *w, const char *const *allow, const char *const *deny) {
-        const struct net_config config = {
-                .interfaces = allow, .n_interfaces = count(allow), .deny = deny, .n_deny = count(deny)
-        };
+        const struct net_config config = { .interfaces = allow,
+                                           .n_interfaces = count(allow),
+                                           .deny = deny,
+                                           .n_deny = count(deny),
+                                           .tcp = w->tcp };
         const struct net_events events = { .context = w,
                                            .datagram = on_datagram,
                                            .next = on_next,
+                                           .stream_open = on_stream_open,
+                                           .stream_data = on_stream_data,
+                                           .stream_closed = on_stream_closed,
                                            .received = on_received,
                                            .changed = on_changed,
                                            .lost = on_lost,
@@ -368,6 +420,65 @@ uint16_t socket_port(int fd) {
         assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
         parse(&a, ip, &port);
         return port;
+}
+
+static socklen_t sockaddr_of(struct sockaddr_storage *ret, const char *ip, uint16_t port,
+                             uint32_t interface) {
+        struct sockaddr_in *v4 = (void *)ret;
+        struct sockaddr_in6 *v6 = (void *)ret;
+
+        memset(ret, 0, sizeof(*ret));
+        if (inet_pton(AF_INET, ip, &v4->sin_addr) == 1) {
+                v4->sin_family = AF_INET;
+                v4->sin_port = htons(port);
+                return sizeof(*v4);
+        }
+        assert_int_equal(inet_pton(AF_INET6, ip, &v6->sin6_addr), 1);
+        v6->sin6_family = AF_INET6;
+        v6->sin6_port = htons(port);
+        v6->sin6_scope_id = interface;
+        return sizeof(*v6);
+}
+
+static int stream_from(const char *from, const char *ip, uint16_t port, uint32_t interface) {
+        struct timeval patience = { .tv_sec = 2 };
+        struct sockaddr_storage a, b;
+        socklen_t n = sockaddr_of(&a, ip, port, interface), n_b = 0;
+        int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+        assert_true(fd >= 0);
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)), 0);
+        if (from)
+                n_b = sockaddr_of(&b, from, 0, interface);
+        if ((!from || bind(fd, (struct sockaddr *)&b, n_b) == 0) &&
+            connect(fd, (struct sockaddr *)&a, n) == 0) {
+                assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+                return fd;
+        }
+        error = errno;
+        close(fd);
+        return -error;
+}
+
+int home_stream(const char *ip, uint16_t port) {
+        return stream_from(NULL, ip, port, 0);
+}
+
+int far_stream(struct world *w, const char *from, const char *ip, uint16_t port, uint32_t interface) {
+        int fd;
+
+        assert_int_equal(setns(w->far, CLONE_NEWNET), 0);
+        fd = stream_from(from, ip, port, interface);
+        assert_int_equal(setns(w->home, CLONE_NEWNET), 0);
+        return fd;
+}
+
+ssize_t stream_read(int fd, void *buf, size_t n) {
+        ssize_t r = recv(fd, buf, n, MSG_DONTWAIT);
+
+        if (r < 0)
+                return errno == EAGAIN ? 0 : -errno;
+        return r ? r : -1;
 }
 
 bool try_send(int fd, const char *ip, uint16_t port, uint32_t interface, const void *data, size_t n) {

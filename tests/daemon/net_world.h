@@ -37,6 +37,12 @@ struct message {
         uint8_t bytes[64];
 };
 
+/* What was told of connections, in order. */
+struct told_stream {
+        enum { STREAM_OPEN = 1, STREAM_CLOSED } what;
+        struct coap_peer peer;
+};
+
 struct world {
         uv_loop_t loop;
         struct net *net;
@@ -46,9 +52,17 @@ struct world {
         size_t n_datagrams;
         struct told_lost lost[64];
         size_t n_lost, n_changed;
-        char port_taken[512], no_multicast[512]; /* notices; "": none */
+        char port_taken[512], no_multicast[512], no_tcp[512]; /* notices; "": none */
         struct message out[64];
         size_t n_out;
+        bool tcp;                          /* before world_open(): listens for connections, too */
+        bool refuses;                      /* connections */
+        size_t n_takes;                    /* of bytes, at most; 0: all */
+        bool (*has_room)(struct world *w); /* whether any are taken; NULL: always */
+        struct told_stream streams[4096];
+        size_t n_streams;
+        uint8_t bytes[1 << 20]; /* that came over connections */
+        size_t n_bytes;
         pid_t child; /* somebody else on our host */
 };
 
@@ -96,6 +110,13 @@ const struct net_interface *interface_named(struct world *w, const char *name); 
 int far_socket(struct world *w, int family);
 int home_socket(int family, bool reuse, uint16_t port); /* the descriptor, or negative errno */
 uint16_t socket_port(int fd);
+
+/* Connected by TCP, non-blocking; negative errno. From our own host, and from the far one. */
+int home_stream(const char *ip, uint16_t port);
+int far_stream(struct world *w, const char *from, const char *ip, uint16_t port, uint32_t interface);
+
+/* What the other end of a stream sees: how many bytes it reads now; 0: none; -1: the end; -ECONNRESET. */
+ssize_t stream_read(int fd, void *buf, size_t n);
 bool try_send(int fd, const char *ip, uint16_t port, uint32_t interface, const void *data, size_t n);
 void send_to(int fd, const char *ip, uint16_t port, uint32_t interface, const void *data, size_t n);
 size_t receive_from(int fd, uint8_t ret_ip[static 16], uint16_t *ret_port, void *buf, size_t n); /* 0: none */
