@@ -297,14 +297,14 @@ def rows_memory(c):
     with worlds.World(c.build) as world:
         grown = observe(dataclasses.replace(c, seconds=0), world, c.others)["grown_kib"]
     observer = grown * 1024 / c.others
+    others = f"{c.others}, each an address of its own"
     yield Row(
-        "memory", "state of an observer", f"{c.others}, each an address of its own", value=f"{sizes['observer']:.0f} bytes",
-        target="256 bytes", met=sizes["observer"] <= 256, remark=f"by coap_endpoint_size(); the daemon grew by {observer:.0f} for each",
+        "memory", "state of an observer", others, value=f"{sizes['observer']:.0f} bytes", target="256 bytes", met=sizes["observer"] <= 256,
+        remark=f"and {sizes['peer']:.0f} once for its address, {sizes['unacknowledged']:.0f} while a CON waits; the daemon grew by {observer:.0f} for each",
     )  # fmt: skip
     yield Row(
-        "memory", "state of a remembered exchange", f"{c.others}, each an address of its own", value=f"{sizes['exchange']:.0f} bytes",
-        target="192 bytes", met=sizes["exchange"] <= 192,
-        remark=f"by coap_endpoint_size(), plus the answer in pages of {sizes['page']:.0f}; the daemon grew by {remembered:.0f} for each",
+        "memory", "state of a remembered exchange", others, value=f"{sizes['exchange']:.0f} bytes", target="192 bytes", met=sizes["exchange"] <= 192,
+        remark=f"and {sizes['peer']:.0f} once for its address, its answer in pages of {sizes['page']:.0f}; the daemon grew by {remembered:.0f} for each",
     )  # fmt: skip
     with worlds.World(c.build) as world:
         yield Row("memory", "resident memory, idle, two apps", value=f"{world.memory_kib('VmRSS')} KiB", remark=f"{world.memory_kib('RssAnon')} KiB of it not shared")

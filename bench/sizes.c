@@ -1,9 +1,11 @@
 /*
  * What one thing more costs an endpoint, by its own account: the difference of
- * two sizes that differ in one limit alone. Everything that comes with it is in
- * it: tables to find it by, its retransmission, the account of its peer.
+ * two sizes that differ in one limit alone, with the tables to find it by. What it
+ * may need besides has limits of its own: the account of its peer, one for all that
+ * peer holds; a page for each so many bytes of an answer that is kept; and a message
+ * while it waits for its acknowledgement.
  *
- * Prints: observer=BYTES exchange=BYTES page=BYTES
+ * Prints: observer=BYTES exchange=BYTES peer=BYTES page=BYTES unacknowledged=BYTES
  */
 #include "protocol/coap_endpoint.h"
 
@@ -23,10 +25,12 @@ static double each(uint32_t *limit, const struct coap_limits *limits) {
 }
 
 int main(void) {
-        struct coap_limits observers = coap_limits_default, exchanges = observers, pages = observers;
+        struct coap_limits l = coap_limits_default;
 
-        printf("observer=%.1f", each(&observers.n_observers, &observers));
-        printf(" exchange=%.1f", each(&exchanges.n_exchanges, &exchanges));
-        printf(" page=%.1f\n", each(&pages.n_pages, &pages));
+        printf("observer=%.1f", each(&l.n_observers, &l));
+        printf(" exchange=%.1f", each(&l.n_exchanges, &l));
+        printf(" peer=%.1f", each(&l.n_peers, &l));
+        printf(" page=%.1f", each(&l.n_pages, &l));
+        printf(" unacknowledged=%.1f\n", each(&l.n_unacknowledged, &l));
         return 0;
 }
