@@ -36,12 +36,15 @@ struct pipeline {
         struct wire_format *format;
         struct list pending;
         uint64_t n_pending;
+        uint64_t now_ms;
+        bool transmitting; /* there may be more to send at this moment */
 };
 
 enum outcome { OUTCOME_ANSWERED, OUTCOME_SILENT, OUTCOME_HANDLED };
 
-static uint64_t now(const struct pipeline *p) {
-        return p->config.now(p->config.context);
+/* The clock is looked at when something begins, not at each step of it. */
+static void look_at_clock(struct pipeline *p) {
+        p->now_ms = p->config.now(p->config.context);
 }
 
 /* ---- route and authorise ---- */
@@ -80,7 +83,7 @@ static enum outcome refuse(struct ocf_response *ret, enum fault fault) {
 
 static int64_t max_age_of(struct pipeline *p, const struct route *route) {
         const struct app *app = route->resource ? route->resource->app : NULL;
-        uint64_t t = now(p);
+        uint64_t t = p->now_ms;
 
         if (!app || app->gone_ms <= t)
                 return 2;
@@ -91,7 +94,7 @@ static int64_t max_age_of(struct pipeline *p, const struct route *route) {
 static enum outcome decide(struct pipeline *p, const struct ocf_request *request, struct route *route,
                            struct ocf_response *ret) {
         *route = (struct route){ 0 };
-        if (!model_route(p->config.model, now(p), request, route))
+        if (!model_route(p->config.model, p->now_ms, request, route))
                 return OUTCOME_SILENT;
         if (route->resource && !may(p, request, route))
                 return refuse(ret, FAULT_NOT_AUTHORIZED);
@@ -193,7 +196,7 @@ static void respond(struct pipeline *p, coap_id id, int accept, const struct ocf
         wire_format_response(p->format, response, accept, &out);
         out.observe = observe && out.code < COAP_BAD_REQUEST;
         out.resource = out.observe ? resource : 0;
-        (void)coap_endpoint_respond(p->endpoint, now(p), id,
+        (void)coap_endpoint_respond(p->endpoint, p->now_ms, id,
                                     &out); /* unknown: the peer is gone; full: it said 5.03 itself */
 }
 
@@ -225,6 +228,7 @@ static void pending_done(struct call *call, const struct ocf_response *response)
         struct ocf_response merged = *response;
         bool observable = r && !r->removed && r->observable && n->wants_observe;
 
+        look_at_clock(p);
         if (!response->fault && call->request.method != COAP_GET && r && !r->removed)
                 resource_changed(r); /* whoever observes should not depend on the app to think of it */
         if (retrieve_after_update(n, response))
@@ -312,7 +316,7 @@ static void on_request(struct pipeline *p, const struct coap_event *e) {
                 outcome = answer(p, &request, &route, &response);
         if (outcome == OUTCOME_HANDLED) {
                 if (p->n_pending >= PIPELINE_PENDING_MAX ||
-                    pending_new(&n, p, &request, &route, now(p) + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
+                    pending_new(&n, p, &request, &route, p->now_ms + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
                         outcome = refuse(&response, FAULT_BUSY);
                         response.max_age_s = 1;
                 } else if (pending_add_waiter(n, e->id, request.accept) < 0) {
@@ -385,7 +389,7 @@ static void on_notify(struct pipeline *p, const struct coap_event *e) {
         request.subject = (struct subject){ .kind = SUBJECT_ANON_CLEAR };
         request.peer = (struct coap_peer){ 0 };
         if (p->n_pending >= PIPELINE_PENDING_MAX ||
-            pending_new(&n, p, &request, &route, now(p) + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
+            pending_new(&n, p, &request, &route, p->now_ms + PIPELINE_HANDLER_TIMEOUT_MS) < 0) {
                 coap_endpoint_ignore(p->endpoint, e->id);
                 return;
         }
@@ -403,7 +407,7 @@ static bool on_events(struct pipeline *p) {
         struct coap_event e;
         bool any = false;
 
-        while (coap_endpoint_event(p->endpoint, now(p), &e)) {
+        while (coap_endpoint_event(p->endpoint, p->now_ms, &e)) {
                 any = true;
                 switch (e.type) {
                 case COAP_EVENT_REQUEST:
@@ -423,16 +427,20 @@ static bool on_events(struct pipeline *p) {
 }
 
 void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data) {
-        coap_endpoint_receive(p->endpoint, now(p), peer, via, data);
+        look_at_clock(p);
+        coap_endpoint_receive(p->endpoint, p->now_ms, peer, via, data);
         on_events(p);
 }
 
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
         size_t n_message;
 
+        if (!p->transmitting)
+                look_at_clock(p);
         do {
-                n_message = coap_endpoint_transmit(p->endpoint, now(p), ret_to, buf, n);
+                n_message = coap_endpoint_transmit(p->endpoint, p->now_ms, ret_to, buf, n);
         } while (!n_message && on_events(p));
+        p->transmitting = n_message;
         return n_message;
 }
 
@@ -444,6 +452,7 @@ void pipeline_request(struct pipeline *p, struct call *call) {
         struct pending *n;
         enum outcome outcome;
 
+        look_at_clock(p);
         outcome = decide(p, &call->request, &route, &response);
         if (outcome == OUTCOME_HANDLED)
                 outcome = answer(p, &call->request, &route, &response);
@@ -468,21 +477,25 @@ void pipeline_tell(struct pipeline *p, const struct model_event *event) {
 
         if (!r)
                 return;
+        look_at_clock(p);
         if (event->news & MODEL_NEWS_REMOVED)
-                coap_endpoint_end_observers(p->endpoint, now(p), r->number, COAP_NOT_FOUND, -1);
+                coap_endpoint_end_observers(p->endpoint, p->now_ms, r->number, COAP_NOT_FOUND, -1);
         else if (event->news & (MODEL_NEWS_VALUE | MODEL_NEWS_PROPERTIES) && resource_is_available(r))
-                coap_endpoint_notify(p->endpoint, now(p), r->number);
+                coap_endpoint_notify(p->endpoint, p->now_ms, r->number);
 }
 
 void pipeline_say_goodbye(struct pipeline *p) {
+        look_at_clock(p);
         for (size_t i = 0; i < p->config.model->n_devices; i++)
                 LIST_FOR_EACH(j, &p->config.model->devices[i]->resources)
-        coap_endpoint_end_observers(p->endpoint, now(p), LIST_ENTRY(j, struct resource, device_link)->number,
+        coap_endpoint_end_observers(p->endpoint, p->now_ms,
+                                    LIST_ENTRY(j, struct resource, device_link)->number,
                                     COAP_SERVICE_UNAVAILABLE, 5);
 }
 
 void pipeline_forget_local(struct pipeline *p, const uint8_t *ip, uint32_t interface) {
-        coap_endpoint_forget_local(p->endpoint, now(p), ip, interface);
+        look_at_clock(p);
+        coap_endpoint_forget_local(p->endpoint, p->now_ms, ip, interface);
 }
 
 uint64_t pipeline_deadline(const struct pipeline *p) {

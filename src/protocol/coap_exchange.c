@@ -14,10 +14,27 @@ bool coap_has_effect(uint8_t method) {
         return method != COAP_GET && method != COAP_FETCH;
 }
 
-struct coap_exchange *coap_exchange_find(struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid,
-                                         uint64_t bytes_hash) {
-        uint64_t hash = coap_endpoint_mid_hash(ep, peer, mid);
+/*
+ * A table of all that is remembered is far from any cache. So one that is answered
+ * at once never gets into it, and where nothing is pending a GET cannot be there.
+ */
+static void link_last(struct coap_endpoint *ep) {
+        struct coap_exchange *x = ep->unlinked;
 
+        if (!x)
+                return;
+        ep->unlinked = NULL;
+        coap_hash_link(&ep->by_exchange, &x->node, coap_endpoint_mid_hash(ep, &x->shape.peer, x->shape.mid));
+}
+
+struct coap_exchange *coap_exchange_find(struct coap_endpoint *ep, const struct coap_peer *peer,
+                                         uint8_t method, uint16_t mid, uint64_t bytes_hash) {
+        uint64_t hash;
+
+        link_last(ep);
+        if (!ep->n_pending && !coap_has_effect(method))
+                return NULL;
+        hash = coap_endpoint_mid_hash(ep, peer, mid);
         for (struct coap_hash_node *n = coap_hash_first(&ep->by_exchange, hash); n; n = n->next) {
                 struct coap_exchange *x = OCF_CONTAINER_OF(n, struct coap_exchange, node);
 
@@ -42,6 +59,7 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
 
         if (!a)
                 return NULL;
+        link_last(ep);
         x = a->n_exchanges < ep->config.limits.n_exchanges_per_peer ? coap_pool_take(&ep->exchanges) : NULL;
         if (!x) {
                 coap_account_release(ep, a);
@@ -52,11 +70,11 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
         x->shape = *shape;
         x->bytes_hash = bytes_hash;
         list_init(&x->due);
-        if (shape->peer.stream)
+        ep->n_pending++;
+        if (shape->peer.stream) /* nothing comes twice there, and there are no message ids */
                 coap_stream_count(ep, &shape->peer, 1);
-        else /* nothing comes twice there, and there are no message ids */
-                coap_hash_link(&ep->by_exchange, &x->node,
-                               coap_endpoint_mid_hash(ep, &shape->peer, shape->mid));
+        else
+                ep->unlinked = x;
         if (shape->confirmable)
                 wait_in(&ep->pending_unacknowledged, x, now_ms + ep->config.processing_ms);
         else
@@ -66,10 +84,14 @@ struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_m
 
 void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x) {
         coap_account_drop(ep, x->account, &x->kept);
-        coap_account_drop(ep, x->account, &x->kept);
         x->account->n_exchanges--;
         coap_account_release(ep, x->account);
-        coap_hash_unlink(&ep->by_exchange, &x->node);
+        if (ep->unlinked == x)
+                ep->unlinked = NULL;
+        else if (!x->shape.peer.stream)
+                coap_hash_unlink(&ep->by_exchange, &x->node);
+        if (x->state == EXCHANGE_PENDING)
+                ep->n_pending--;
         list_unlink(&x->due);
         if (ep->ready == x)
                 ep->ready = NULL;
@@ -94,6 +116,7 @@ void coap_exchange_done(struct coap_endpoint *ep, uint64_t now_ms, struct coap_e
         }
         coap_account_drop(ep, x->account, &x->kept);
         x->state = EXCHANGE_REMEMBERED;
+        ep->n_pending--;
         if (!x->shape.confirmable) {
                 wait_in(&ep->remembered_non, x, now_ms + ep->config.non_lifetime_ms);
                 return;

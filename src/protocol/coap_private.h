@@ -295,8 +295,10 @@ struct coap_endpoint {
         struct list pending_unacknowledged; /* exchanges by when their empty ACK is due */
         struct list pending;                /* the others, by when they are given up */
         struct list remembered_con, remembered_non, due_bodies, due_uploads, due_observers, waiting;
-        struct coap_exchange *ready; /* the request that receive() found */
-        struct coap_client *replied; /* the request of ours whose response it found */
+        struct coap_exchange *ready;    /* the request that receive() found */
+        struct coap_exchange *unlinked; /* the last one, not in by_exchange yet */
+        uint32_t n_pending;             /* exchanges that the caller has */
+        struct coap_client *replied;    /* the request of ours whose response it found */
         struct coap_reply reply;
         struct coap_peer replied_peer;
         struct list failed;                  /* clients */
@@ -385,8 +387,8 @@ void coap_upload_tick(struct coap_endpoint *ep, uint64_t now_ms);
 
 /* coap_exchange.c */
 bool coap_has_effect(uint8_t method);
-struct coap_exchange *coap_exchange_find(struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid,
-                                         uint64_t bytes_hash);
+struct coap_exchange *coap_exchange_find(struct coap_endpoint *ep, const struct coap_peer *peer,
+                                         uint8_t method, uint16_t mid, uint64_t bytes_hash);
 struct coap_exchange *coap_exchange_new(struct coap_endpoint *ep, uint64_t now_ms,
                                         const struct coap_shape *shape, uint64_t bytes_hash); /* NULL: full */
 void coap_exchange_free(struct coap_endpoint *ep, struct coap_exchange *x);

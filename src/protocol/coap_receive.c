@@ -224,7 +224,7 @@ static void on_datagram_request(struct coap_endpoint *ep, uint64_t now_ms, const
         uint64_t bytes_hash = coap_hash_bytes(ep->seed, data.data, data.n);
         struct coap_exchange *known;
 
-        known = coap_exchange_find(ep, peer, m->mid, bytes_hash);
+        known = coap_exchange_find(ep, peer, m->code, m->mid, bytes_hash);
         if (known) {
                 coap_exchange_repeat(ep, known);
                 return;
