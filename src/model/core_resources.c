@@ -27,6 +27,7 @@ struct core_resource {
         uint32_t interfaces;
         enum interface default_interface;
         bool discoverable;
+        uint32_t formats;                                        /* FORMAT_* */
         void (*put)(struct properties *, const struct device *); /* NULL: answer() does it all */
         enum model_answer (*answer)(struct model *, const struct ocf_request *, const struct route *,
                                     struct ocf_response *);
@@ -40,10 +41,18 @@ static enum model_answer answer_properties(struct model *m, const struct ocf_req
 #define READ_ONLY (1u << INTERFACE_R | 1u << INTERFACE_BASELINE)
 #define LINKS     (1u << INTERFACE_LL | 1u << INTERFACE_B | 1u << INTERFACE_BASELINE)
 
+/* The OIC 1.1 layout of /oic/res (format 60) is not spoken: then nothing rather than the wrong layout. */
+enum { FORMAT_OCF_CBOR = 1, FORMAT_CBOR = 2, FORMAT_JSON = 4, FORMAT_LINK = 8 };
+#define FORMATS_OF_MAP   (FORMAT_OCF_CBOR | FORMAT_CBOR | FORMAT_JSON)
+#define FORMATS_OF_LINKS (FORMAT_OCF_CBOR | FORMAT_JSON)
+
 static const struct core_resource core_resources[] = {
-        { "/oic/p", "oic.wk.p", READ_ONLY, INTERFACE_R, true, put_platform, answer_properties },
-        { "/oic/res", "oic.wk.res", LINKS, INTERFACE_LL, true, NULL, discovery_answer },
-        { "/oic/d", "oic.wk.d", READ_ONLY, INTERFACE_R, true, put_device, answer_properties },
+        { "/oic/p", "oic.wk.p", READ_ONLY, INTERFACE_R, true, FORMATS_OF_MAP, put_platform,
+          answer_properties },
+        { "/oic/res", "oic.wk.res", LINKS, INTERFACE_LL, true, FORMATS_OF_LINKS, NULL, discovery_answer },
+        { "/oic/d", "oic.wk.d", READ_ONLY, INTERFACE_R, true, FORMATS_OF_MAP, put_device, answer_properties },
+        { "/.well-known/core", NULL, 1u << INTERFACE_LL, INTERFACE_LL, false, FORMAT_LINK, NULL,
+          well_known_answer },
 };
 
 static int add(struct device *d, const struct core_resource *core) {
@@ -51,9 +60,11 @@ static int add(struct device *d, const struct core_resource *core) {
         const struct resource_spec spec = {
                 .href = core->href,
                 .types = types,
-                .n_types = types[0] == core->type ? 1 : 2,
+                .n_types = !core->type              ? 0
+                           : types[0] == core->type ? 1
+                                                    : 2,
                 .discoverable = core->discoverable,
-                .observable = true,
+                .observable = core->discoverable,
                 .handler = core->answer == discovery_answer ? &d->model->gatherer : NULL,
         };
         struct resource *r;
@@ -85,6 +96,27 @@ int core_resources_add(struct device *d) {
 enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
                                        const struct route *route, struct ocf_response *response) {
         return route->resource->core->answer(m, request, route, response);
+}
+
+bool core_resource_can_give(const struct resource *r, int accept) {
+        switch (accept) {
+        case COAP_FORMAT_NONE:
+                return true;
+        case COAP_FORMAT_OCF_CBOR:
+                return r->core->formats & FORMAT_OCF_CBOR;
+        case COAP_FORMAT_CBOR:
+                return r->core->formats & FORMAT_CBOR;
+        case COAP_FORMAT_JSON:
+                return r->core->formats & FORMAT_JSON;
+        case COAP_FORMAT_LINK:
+                return r->core->formats & FORMAT_LINK;
+        default: /* any number may stand there */
+                return false;
+        }
+}
+
+bool core_resource_has_views(const struct resource *r) {
+        return !(r->core->formats & FORMAT_LINK);
 }
 
 /* ---- those that are a map of properties ---- */

@@ -16,7 +16,7 @@
  * resources, and of the others those that may be had in clear; apps of this
  * machine see all of them.
  */
-static bool is_visible(const struct model *m, const struct ocf_request *request, const struct resource *r) {
+bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (!r->discoverable)
                 return false;
         if (request->subject.kind == SUBJECT_LOCAL || r->mode == RESOURCE_CORE)
@@ -40,7 +40,7 @@ static bool matches_type(const struct resource *r, struct span query) {
 }
 
 bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r) {
-        return is_visible(m, request, r) && matches_type(r, request->query);
+        return discovery_shows(m, request, r) && matches_type(r, request->query);
 }
 
 /* ---- endpoints: those of the asked interface and family, the asked address first ---- */

@@ -44,7 +44,7 @@ struct model {
         struct list gathers;
         size_t n_gathers;
         struct answer_cache answers; /* about many resources, put together before */
-        uint8_t *scratch; /* where answers are put together; grows to what was needed */
+        uint8_t *scratch;            /* where answers are put together; grows to what was needed */
         size_t n_scratch;
         bool allow_insecure; /* [Security] AllowInsecure= */
 };

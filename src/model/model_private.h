@@ -34,6 +34,8 @@ void handler_unreference(
         struct handler *h); /* of a registration that was refused: the handler stays the caller's */
 void handler_release(struct handler *h);
 size_t resource_common_pairs(const struct resource *r); /* of the common properties: n, rt, if */
+size_t resource_size_hint(
+        const struct resource *r); /* of its value, where that takes several blocks; else 0 */
 void resource_put_common(const struct resource *r, struct writer *w);
 void resource_put_types(const struct resource *r, struct writer *w); /* "rt": [...] */
 void resource_put_interfaces(const struct resource *r,
@@ -48,6 +50,7 @@ bool validate_spec(const struct resource_spec *spec, struct model_refusal *refus
 void refuse(struct model_refusal *refusal, enum fault fault, const char *format, ...) OCF_PRINTF(3, 4);
 
 /* route.c */
+bool resource_can_give(const struct resource *r, int accept); /* a content format */
 uint64_t resource_etag(const struct resource *r, enum interface interface);
 void response_validate(struct ocf_response *response,
                        const struct ocf_request *request); /* 2.03 where it has the ETag that is asked for */
@@ -59,6 +62,8 @@ struct platform *platform_free(struct platform *p);
 enum model_answer core_resource_answer(struct model *m, const struct ocf_request *request,
                                        const struct route *route, struct ocf_response *response);
 
+bool core_resource_can_give(const struct resource *r, int accept);
+bool core_resource_has_views(const struct resource *r); /* else if= in its query is a filter, no interface */
 bool core_resource_put(const struct resource *r, enum interface interface,
                        struct writer *w); /* its map of properties; false when it is no such thing */
 
@@ -78,9 +83,14 @@ enum model_answer whole_answer_give(struct model *m, const struct ocf_request *r
                                     struct ocf_response *response);
 
 /* discovery.c */
+bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r);
 bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r);
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response);
+
+/* well_known.c */
+enum model_answer well_known_answer(struct model *m, const struct ocf_request *request,
+                                    const struct route *route, struct ocf_response *response);
 
 /* batch.c: oic.if.b of /oic/res. reps of handled resources come from whoever asked for them. */
 bool batch_includes(const struct resource *r); /* of what /oic/res lists */

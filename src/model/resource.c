@@ -261,12 +261,19 @@ struct span resource_with_common(struct resource *r, struct span rep) {
         return w.overflow ? rep : writer_span(&w);
 }
 
+/* A size that fits one message is of no interest (RFC 6690, 3.3). */
+size_t resource_size_hint(const struct resource *r) {
+        size_t n = r->default_interface == INTERFACE_BASELINE ? r->n_baseline : r->n_rep;
+
+        return n > 1024 && interface_allows(r->default_interface, COAP_GET) ? n : 0;
+}
+
 /* ---- new values ---- */
 
 /* Takes value: it becomes the resource's. */
 static int replace_value(struct resource *r, uint8_t *value_take, size_t n, struct model_refusal *refusal) {
         uint8_t *old = r->rep, *old_baseline = r->baseline;
-        size_t n_old = r->n_rep, n_old_baseline = r->n_baseline;
+        size_t n_old = r->n_rep, n_old_baseline = r->n_baseline, old_hint = resource_size_hint(r);
         int e;
 
         r->rep = value_take;
@@ -291,6 +298,8 @@ static int replace_value(struct resource *r, uint8_t *value_take, size_t n, stru
         ocf_free(old);
         ocf_free(old_baseline);
         r->etag = model_next_etag(r->device->model);
+        if (resource_size_hint(r) != old_hint)
+                r->device->model->generation++; /* its link says it */
         resource_news(r, MODEL_NEWS_VALUE);
         return 0;
 }

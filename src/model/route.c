@@ -35,7 +35,7 @@ static enum fault select_interface(const struct ocf_request *request, const stru
         struct span name;
 
         *ret = r->default_interface;
-        if (!query_find(request->query, "if", &name))
+        if ((r->core && !core_resource_has_views(r)) || !query_find(request->query, "if", &name))
                 return FAULT_NONE;
         if (!interface_parse(ret, name))
                 return FAULT_BAD_REQUEST;
@@ -59,18 +59,11 @@ static bool has_meaning(const struct resource *r, uint8_t method) {
         return method == COAP_GET || is_update(method) || method == COAP_DELETE;
 }
 
-/* The OIC 1.1 layout of /oic/res (format 60) is not spoken: then nothing rather than the wrong layout. */
-static bool can_give(const struct resource *r, int accept) {
-        switch (accept) {
-        case COAP_FORMAT_NONE:
-        case COAP_FORMAT_OCF_CBOR:
-        case COAP_FORMAT_JSON:
-                return true;
-        case COAP_FORMAT_CBOR:
-                return !(r->mode == RESOURCE_CORE && strcmp(r->href, "/oic/res") == 0);
-        default: /* any number may stand there */
-                return false;
-        }
+bool resource_can_give(const struct resource *r, int accept) {
+        if (r->mode == RESOURCE_CORE)
+                return core_resource_can_give(r, accept);
+        return accept == COAP_FORMAT_NONE || accept == COAP_FORMAT_OCF_CBOR || accept == COAP_FORMAT_CBOR ||
+               accept == COAP_FORMAT_JSON;
 }
 
 static enum fault check(const struct ocf_request *request, const struct resource *r, enum interface *ret) {
@@ -85,7 +78,7 @@ static enum fault check(const struct ocf_request *request, const struct resource
                 return FAULT_METHOD_NOT_ALLOWED;
         if (!interface_allows(*ret, request->method))
                 return FAULT_FORBIDDEN;
-        return can_give(r, request->accept) ? FAULT_NONE : FAULT_NOT_ACCEPTABLE;
+        return resource_can_give(r, request->accept) ? FAULT_NONE : FAULT_NOT_ACCEPTABLE;
 }
 
 bool model_route(struct model *m, uint64_t now_ms, const struct ocf_request *request, struct route *ret) {

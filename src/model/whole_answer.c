@@ -34,12 +34,14 @@ static bool make_key(struct answer_key *ret, const struct model *m, const struct
         *ret = (struct answer_key){
                 .kind = (uint8_t)about->kind,
                 .is_local = request->subject.kind == SUBJECT_LOCAL,
-                .is_ipv4 = coap_peer_is_ipv4(&request->peer),
                 .allow_insecure = m->allow_insecure,
                 .device = request->device,
-                .interface = request->peer.interface,
         };
-        memcpy(ret->local_ip, request->peer.local_ip, sizeof(ret->local_ip));
+        if (about->kind == ANSWER_LINKS || about->kind == ANSWER_BASELINE) { /* those that say addresses */
+                ret->is_ipv4 = coap_peer_is_ipv4(&request->peer);
+                ret->interface = request->peer.interface;
+                memcpy(ret->local_ip, request->peer.local_ip, sizeof(ret->local_ip));
+        }
         while (query_next(&query, &name, &value))
                 if (selects(about->keys, name) && !answer_key_add(ret, name, value))
                         return false;
@@ -55,10 +57,15 @@ static uint64_t etag_of(uint64_t seed, struct span bytes) {
         return h ? h : 1;
 }
 
-static enum model_answer give(const struct ocf_request *request, struct span bytes, uint64_t etag,
-                              struct ocf_response *response) {
+static enum model_answer give(const struct ocf_request *request, const struct whole_answer *about,
+                              struct span bytes, uint64_t etag, struct ocf_response *response) {
         *response = OCF_RESPONSE_OK(COAP_CONTENT);
-        response->rep = bytes;
+        if (about->kind == ANSWER_LINK_FORMAT) {
+                response->raw = bytes;
+                response->raw_format = COAP_FORMAT_LINK;
+        } else {
+                response->rep = bytes;
+        }
         response->etag = etag;
         response_validate(response, request);
         return MODEL_ANSWERED;
@@ -88,7 +95,8 @@ static enum model_answer make(struct model *m, const struct ocf_request *request
                 etag = etag_of(route->resource->etag, writer_span(&w));
                 if (n && key)
                         kept = answer_cache_keep(&m->answers, key, about->stamp, writer_span(&w), etag);
-                return give(request, kept ? span_of(kept->data, kept->n) : writer_span(&w), etag, response);
+                return give(request, about, kept ? span_of(kept->data, kept->n) : writer_span(&w), etag,
+                            response);
         }
         return fail(request, FAULT_FAILED, response);
 }
@@ -103,6 +111,6 @@ enum model_answer whole_answer_give(struct model *m, const struct ocf_request *r
 
         known = has_key ? answer_cache_find(&m->answers, &key, about->stamp) : NULL;
         if (known)
-                return give(request, span_of(known->data, known->n), known->etag, response);
+                return give(request, about, span_of(known->data, known->n), known->etag, response);
         return make(m, request, route, about, has_key ? &key : NULL, response);
 }
