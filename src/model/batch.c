@@ -194,8 +194,23 @@ static bool must_ask(const struct model *m, const struct ocf_request *request, c
 /*
  * The values of a house are not for everybody who listens: the batch goes over
  * secure channels, as the reference has it, or where the administrator has
- * allowed plain access anyway.
+ * allowed plain access anyway. Which resources an app of this machine may use
+ * is decided request by request, so it asks for them one by one.
  */
+static const char *refusal(const struct model *m, const struct ocf_request *request, enum fault *ret) {
+        switch (request->subject.kind) {
+        case SUBJECT_ANON_CLEAR:
+                *ret = FAULT_BAD_REQUEST;
+                return m->allow_insecure ? NULL : "oic.if.b of /oic/res is given over secure channels only";
+        case SUBJECT_LOCAL:
+                *ret = FAULT_FORBIDDEN;
+                return "oic.if.b of /oic/res is for devices: an application asks the resources one by one";
+        case SUBJECT_AUTH_CRYPT:
+                break;
+        }
+        return NULL;
+}
+
 enum model_answer batch_answer(struct model *m, const struct ocf_request *request, const struct route *route,
                                struct ocf_response *response) {
         static const char *const keys[] = { "rt", NULL };
@@ -207,9 +222,12 @@ enum model_answer batch_answer(struct model *m, const struct ocf_request *reques
                 .put = put_known,
         };
 
-        if (request->subject.kind == SUBJECT_ANON_CLEAR && !m->allow_insecure) {
-                *response = OCF_RESPONSE_FAULT(FAULT_BAD_REQUEST);
-                response->diagnostic = "oic.if.b of /oic/res is given over secure channels only";
+        enum fault fault;
+        const char *why = refusal(m, request, &fault);
+
+        if (why) {
+                *response = OCF_RESPONSE_FAULT(fault);
+                response->diagnostic = why;
                 return request->multicast ? MODEL_SILENT : MODEL_ANSWERED;
         }
         if (must_ask(m, request, route->device))

@@ -181,10 +181,14 @@ static void test_in_clear_it_is_refused_until_plain_access_is_allowed(void **sta
         q.multicast = false;
         ask(m, &q, &r);
         assert_false(find_item(r.rep, "/closed", &item));
+        q.subject.kind = SUBJECT_AUTH_CRYPT; /* nobody has granted it anything else yet */
         m->allow_insecure = false;
-        q.subject.kind = SUBJECT_LOCAL;
         ask(m, &q, &r);
-        assert_true(find_item(r.rep, "/closed", &item));
+        assert_int_equal(r.fault, FAULT_NONE);
+        assert_int_equal(count(r.rep), 2);
+        assert_false(find_item(r.rep, "/lamp", &item));
+        q.subject.kind = SUBJECT_LOCAL; /* apps.d says which resources an app may use */
+        assert_int_equal(fault_of(m, q), FAULT_FORBIDDEN);
         model_free(m);
 }
 
