@@ -64,9 +64,13 @@ struct deadline_timer *deadline_timer_free(struct deadline_timer *t) {
         return NULL;
 }
 
+#define SLACK_MS 8u /* what is due within so short a time is done in one go */
+
 void deadline_timer_set(struct deadline_timer *t, uint64_t deadline_ms) {
         struct itimerspec when = { 0 };
 
+        if (deadline_ms < OCF_NEVER - SLACK_MS)
+                deadline_ms = (deadline_ms + SLACK_MS - 1) / SLACK_MS * SLACK_MS;
         if (deadline_ms == t->armed_ms)
                 return;
         t->armed_ms = deadline_ms;

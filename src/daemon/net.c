@@ -220,7 +220,8 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         list_init(&n->groups);
         uv_timer_init(loop, &n->debounce);
         uv_timer_init(loop, &n->retry);
-        n->debounce.data = n->retry.data = n;
+        uv_idle_init(loop, &n->more);
+        n->debounce.data = n->retry.data = n->more.data = n;
         n->out = ocf_allocate(NET_BATCH, sizeof(*n->out));
         n->in = ocf_allocate(NET_BATCH, sizeof(*n->in));
         n->message = ocf_allocate(COAP_TRANSMIT_MAX, 1);
@@ -245,10 +246,10 @@ int net_start(struct net *n) {
 }
 
 /* libuv closes in an order of its own: the last one takes the rest with it. */
-static void on_timer_closed(uv_handle_t *handle) {
+static void on_handle_closed(uv_handle_t *handle) {
         struct net *n = handle->data;
 
-        if (--n->n_timers == 0)
+        if (--n->n_handles == 0)
                 ocf_free(n);
 }
 
@@ -273,8 +274,9 @@ struct net *net_free(struct net *n) {
         ocf_free(n->out);
         ocf_free(n->in);
         ocf_free(n->message);
-        n->n_timers = 2;
-        uv_close((uv_handle_t *)&n->debounce, on_timer_closed);
-        uv_close((uv_handle_t *)&n->retry, on_timer_closed);
+        n->n_handles = 3;
+        uv_close((uv_handle_t *)&n->more, on_handle_closed);
+        uv_close((uv_handle_t *)&n->debounce, on_handle_closed);
+        uv_close((uv_handle_t *)&n->retry, on_handle_closed);
         return NULL;
 }

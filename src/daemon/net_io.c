@@ -241,10 +241,22 @@ static bool fetch(struct net *n) {
         return true;
 }
 
+static void on_more(uv_idle_t *more) {
+        uv_idle_stop(more); /* what it is for happens before the loop sleeps: net_flush() */
+}
+
+/*
+ * Ten thousand notifications in one go would bring ten thousand acknowledgements
+ * while nobody reads: a socket holds some hundreds. So the loop turns in between.
+ */
 bool net_collect(struct net *n) {
-        for (;;) {
+        for (unsigned i = 0;; i++) {
                 bool is_all = false;
 
+                if (i == NET_BATCHES_A_TURN) {
+                        uv_idle_start(&n->more, on_more);
+                        return false;
+                }
                 while (n->n_out < NET_BATCH && !is_all)
                         is_all = !fetch(n);
                 if (!n->n_out)

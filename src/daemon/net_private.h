@@ -12,8 +12,9 @@
 #include "daemon/net_link.h"
 #include "protocol/coap_code.h"
 
-#define NET_BATCH        32
-#define NET_DATAGRAM_MAX 4096 /* longer ones are dropped whole: no request of ours is so long */
+#define NET_BATCH          32
+#define NET_BATCHES_A_TURN 4
+#define NET_DATAGRAM_MAX   4096 /* longer ones are dropped whole: no request of ours is so long */
 
 /* A socket in the loop: of a device, or of a group on one interface. */
 struct port {
@@ -67,7 +68,8 @@ struct net {
         struct held_address *held;
         size_t n_held;
         uv_timer_t debounce, retry;
-        unsigned n_timers; /* not closed yet */
+        uv_idle_t more;     /* there is more to send, once others had their turn */
+        unsigned n_handles; /* not closed yet */
         bool started;
         struct net_counts counts;
         struct pending_message *out; /* NET_BATCH of them: taken from next(), not yet sent */
@@ -88,7 +90,7 @@ void port_close(struct port *p);
 bool net_hears(const struct net *n, uint32_t interface);
 
 /* Fetches what there is to send: datagrams are sent, messages for streams put into their queues. Return:
- * whether that is all; else a socket is full. */
+ * whether that is all; else a socket is full, or the rest has to wait its turn. */
 bool net_collect(struct net *n);
 
 /* net_follow.c: a socket for each group on each used interface, and none elsewhere. */
