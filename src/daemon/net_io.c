@@ -242,7 +242,8 @@ static bool fetch(struct net *n) {
 }
 
 static void on_more(uv_idle_t *more) {
-        uv_idle_stop(more); /* what it is for happens before the loop sleeps: net_flush() */
+        uv_idle_stop(more);
+        net_flush(more->data);
 }
 
 /*
@@ -250,10 +251,12 @@ static void on_more(uv_idle_t *more) {
  * while nobody reads: a socket holds some hundreds. So the loop turns in between.
  */
 bool net_collect(struct net *n) {
-        for (unsigned i = 0;; i++) {
+        uint64_t n_before = n->counts.n_sent;
+
+        for (;;) {
                 bool is_all = false;
 
-                if (i == NET_BATCHES_A_TURN) {
+                if (n->counts.n_sent - n_before >= NET_TURN) {
                         uv_idle_start(&n->more, on_more);
                         return false;
                 }

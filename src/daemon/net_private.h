@@ -12,9 +12,9 @@
 #include "daemon/net_link.h"
 #include "protocol/coap_code.h"
 
-#define NET_BATCH          32
-#define NET_BATCHES_A_TURN 4
-#define NET_DATAGRAM_MAX   4096 /* longer ones are dropped whole: no request of ours is so long */
+#define NET_BATCH        32
+#define NET_TURN         (4 * NET_BATCH) /* datagrams sent before the loop turns */
+#define NET_DATAGRAM_MAX 4096            /* longer ones are dropped whole: no request of ours is so long */
 
 /* A socket in the loop: of a device, or of a group on one interface. */
 struct port {
