@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include "body.h"
+#include "connection.h"
 #include "invariants.h"
 #include "network.h"
 #include "node.h"
@@ -152,7 +153,8 @@ void client_begin(struct world *w, struct node *n) {
                 a.n_down = a.kind == ASK_LONG || a.kind == ASK_BOTH || a.kind == ASK_WATCH ? draw_length(w)
                                                                                            : BODY_LEAST;
                 a.timeout_ms = world_draw(w) % 2 ? 0 : world_draw_from(w, w->scenario->timeout_ms);
-                peer = network_peer(&n->station, &w->nodes[a.server].station);
+                if (!world_percent(w, w->scenario->tcp) || !connection_to(w, n, a.server, &peer))
+                        peer = network_peer(&n->station, &w->nodes[a.server].station);
                 begin(w, n, a, &peer);
         }
         world_plan(w, w->now_ms + world_draw_from(w, w->scenario->pause_ms), HAPPENING_ASK, n->station.index,
@@ -196,11 +198,11 @@ void clients_leave(struct world *w) {
 
 static void end(struct world *w, struct node *n, uint32_t key) {
         struct ask *a = &w->asks[key];
-        uint64_t limit_ms = a->begun_ms + 2 * (uint64_t)a->timeout_ms; /* for its turn, and for its answer */
+        uint64_t limit_ms = a->begun_ms + a->timeout_ms;
 
         a->ended = true;
         if (a->timeout_ms && !is_long(a->kind) && !a->was_observed && w->now_ms > limit_ms &&
-            n->station.asleep_until_ms < limit_ms)
+            n->station.asleep_until_ms < a->begun_ms)
                 invariant_broken(w, "a request lasted longer than it may", "request %u", key);
 }
 

@@ -1,5 +1,6 @@
 #include "network.h"
 
+#include "conduct.h"
 #include "stranger.h"
 #include "trace.h"
 
@@ -144,6 +145,7 @@ void network_send(struct world *w, struct station *from, const struct coap_peer 
 
         w->network.n_sent++;
         from->n_bytes_sent += n;
+        conduct_sent(w, from, peer, bytes, n);
         if (memcmp(peer->remote_ip, group_ip, 16) != 0) {
                 send_one(w, from, network_find(w, peer->remote_ip), peer, false, bytes, n);
                 return;

@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include "client.h"
+#include "connection.h"
 #include "invariants.h"
 #include "network.h"
 #include "server.h"
@@ -61,6 +62,8 @@ static void happens(struct world *w, struct node *n, const struct coap_event *e)
                 client_event(w, n, e);
                 return;
         case COAP_EVENT_CLOSE:
+                connection_close(w, n, &e->peer);
+                return;
         case COAP_EVENT_NONE:
                 return;
         }
@@ -95,7 +98,10 @@ void node_serve(struct world *w, struct node *n) {
                 }
                 while ((n_buf = coap_endpoint_transmit(n->ep, w->now_ms, &to, buf, sizeof(buf))) &&
                        n_rounds++ < ROUNDS_MAX) {
-                        network_send(w, &n->station, &to, buf, n_buf);
+                        if (to.stream)
+                                connection_send(w, n, &to, buf, n_buf);
+                        else
+                                network_send(w, &n->station, &to, buf, n_buf);
                         any = true;
                 }
         }
@@ -131,6 +137,7 @@ void node_reboot(struct world *w, struct node *n) {
                 if (!a->by_stranger && a->client == n->station.index && !a->ended)
                         a->ended = a->lost = true;
         }
+        connections_break(w, n);
         node_deinit(n);
         n->incarnation++;
         make_endpoint(w, n);
@@ -148,6 +155,7 @@ void node_vanish(struct world *w, struct node *n) {
         memcpy(old, n->station.inside, 16);
         move(n);
         memcpy(n->station.inside, n->station.outside, 16);
+        connections_break(w, n);
         coap_endpoint_forget_local(n->ep, w->now_ms, old, 0);
         node_serve(w, n);
 }

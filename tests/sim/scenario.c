@@ -8,8 +8,9 @@ const char *const ask_kind_names[N_ASK_KINDS] = { "get",    "fetch", "post",    
                                                   "slow",   "late",  "dies",    "quiet", "refused", "long",
                                                   "upload", "both",  "observe", "watch" };
 
-const char *const action_names[N_ACTIONS] = { "partition", "heal",  "deaf", "mute",  "reboot",    "vanish",
-                                              "rebind",    "sleep", "loss", "delay", "multicast", "end" };
+const char *const action_names[N_ACTIONS] = { "partition", "heal",   "deaf",  "mute",   "reboot",
+                                              "vanish",    "rebind", "sleep", "loss",   "delay",
+                                              "multicast", "end",    "cut",   "release" };
 
 static const char *const stranger_names[N_STRANGERS] = { "plain", "wrap", "late", "rude", "spoof" };
 
@@ -135,8 +136,9 @@ static const struct number_of_config limits[] = { LIMIT(exchanges),      LIMIT(e
                                                   LIMIT(observers),      LIMIT(observers_per_peer),
                                                   LIMIT(delayed),        LIMIT(pages),
                                                   LIMIT(pages_per_peer), LIMIT(asks),
-                                                  LIMIT(streams),        LIMIT(body),
-                                                  LIMIT(outgoing) };
+                                                  LIMIT(seen),           LIMIT(peers),
+                                                  LIMIT(unacknowledged), LIMIT(streams),
+                                                  LIMIT(body),           LIMIT(outgoing) };
 static const struct number_of_config configs[] = { CONFIG(ack_timeout_ms), CONFIG(processing_ms),
                                                    CONFIG(leisure_ms),     CONFIG(con_every),
                                                    CONFIG(nstart),         CONFIG(con_after_ms) };
@@ -225,6 +227,8 @@ static bool read_line(struct scenario *s, char *line) {
                 return (word = next_word(&rest)) && (s->equal_ids = strcmp(word, "equal") == 0);
         if (strcmp(word, "uri") == 0)
                 return (word = next_word(&rest)) && (s->shared_uri = strcmp(word, "shared") == 0);
+        if (strcmp(word, "tcp") == 0)
+                return (word = next_word(&rest)) && read_number(&word, &s->tcp);
         if (strcmp(word, "rare") == 0)
                 return (word = next_word(&rest)) && read_number(&word, &s->rare) && s->rare;
         return false;
@@ -250,22 +254,16 @@ static struct scenario scenario_default(void) {
                               .config = coap_config_default };
 
         s.config.bound_amplification = false;
-        s.config.limits = (struct coap_limits){ .n_exchanges = 256,
-                                                .n_exchanges_per_peer = 256,
-                                                .n_observers = 64,
-                                                .n_observers_per_peer = 64,
-                                                .n_observed = 64,
-                                                .n_peers = 512,
-                                                .n_unacknowledged = 512,
-                                                .n_seen = 1024,
-                                                .n_addresses = 64,
-                                                .n_delayed = 8,
-                                                .n_pages = 1024,
-                                                .n_pages_per_peer = 1024,
-                                                .n_outgoing = 64 * 1024,
-                                                .n_asks = 64,
-                                                .n_streams = 8,
-                                                .n_body = 64 * 1024 };
+        s.config.limits.n_exchanges = s.config.limits.n_exchanges_per_peer = 256;
+        s.config.limits.n_observers = s.config.limits.n_observers_per_peer = 64;
+        s.config.limits.n_observed = 64;
+        s.config.limits.n_peers = s.config.limits.n_unacknowledged = 512;
+        s.config.limits.n_seen = 1024;
+        s.config.limits.n_addresses = 64;
+        s.config.limits.n_delayed = s.config.limits.n_streams = 8;
+        s.config.limits.n_asks = 64;
+        s.config.limits.n_pages = s.config.limits.n_pages_per_peer = 2048;
+        s.config.limits.n_outgoing = s.config.limits.n_body = 64 * 1024;
         return s;
 }
 

@@ -21,12 +21,14 @@
  *     timeout 5000..65000        of half of the requests; the others: as the endpoint has it
  *     ids equal                  all nodes draw the same message ids and tokens
  *     uri shared                 what goes up, and long answers, have one URI for all requests
+ *     tcp 50                     percent of the requests that go over a connection
  *     limit exchanges 16         of coap_limits, of every node
  *     config nstart 4            of coap_config
  *     szx 0..6                   largest block of each node, drawn for each
  *     bound amplification        three bytes for one to who has proven nothing
  *     at 5000 partition 1..3     these see only each other; also: heal, deaf, mute,
- *                                reboot, vanish, rebind, sleep, loss, delay, multicast, end
+ *                                reboot, vanish, rebind, sleep, loss, delay, multicast, end,
+ *                                cut, release
  *     until 60000                then nothing new is begun and the network heals
  *     expect answered 90         percent; expect heard 70: of a multicast's answers;
  *     expect newest              observers know the last state in the end
@@ -99,6 +101,8 @@ enum action_type {
         ACTION_LOSS,
         ACTION_DELAY,
         ACTION_MULTICAST,
+        ACTION_CUT,
+        ACTION_RELEASE,
         ACTION_END,
         N_ACTIONS,
 };
@@ -120,6 +124,7 @@ struct scenario {
         struct wish wishes[SCENARIO_WISHES];
         struct action actions[32];
         uint32_t n_wishes, n_actions;
+        uint32_t tcp; /* percent of the requests that go over a connection */
         bool equal_ids, shared_uri;
         struct coap_config config; /* all but random */
         uint32_t expect_answered;  /* percent */

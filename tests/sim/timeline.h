@@ -11,16 +11,17 @@
 #include "base/util.h"
 
 enum happening_type {
-        HAPPENING_LANDS,    /* what: a flight */
-        HAPPENING_WAKE,     /* who: a node whose deadline may have come */
-        HAPPENING_ASK,      /* who: a node that begins its next request */
-        HAPPENING_CANCEL,   /* which: a request that its client gives up */
-        HAPPENING_ANSWER,   /* who: a node; what: an answer that an app owes */
-        HAPPENING_CHANGE,   /* who: a node whose observed resource changes */
-        HAPPENING_STRANGER, /* who: a stranger whose time has come */
-        HAPPENING_ACTION,   /* which: a line of the scenario */
-        HAPPENING_LOOK,     /* the regular look at all tables */
-        HAPPENING_PHASE,    /* the run goes on to its next phase */
+        HAPPENING_LANDS,      /* what: a flight */
+        HAPPENING_WAKE,       /* who: a node whose deadline may have come */
+        HAPPENING_ASK,        /* who: a node that begins its next request */
+        HAPPENING_CANCEL,     /* which: a request that its client gives up */
+        HAPPENING_ANSWER,     /* who: a node; what: an answer that an app owes */
+        HAPPENING_CHANGE,     /* who: a node whose observed resource changes */
+        HAPPENING_STRANGER,   /* who: a stranger whose time has come */
+        HAPPENING_CONNECTION, /* who: a connection; which: what happens to it */
+        HAPPENING_ACTION,     /* which: a line of the scenario */
+        HAPPENING_LOOK,       /* the regular look at all tables */
+        HAPPENING_PHASE,      /* the run goes on to its next phase */
 };
 
 struct happening {

@@ -10,6 +10,7 @@
 #include "world.h"
 
 #include "client.h"
+#include "connection.h"
 #include "invariants.h"
 #include "network.h"
 #include "node.h"
@@ -87,6 +88,12 @@ static void act_on(struct world *w, enum action_type type, uint32_t amount, stru
         case ACTION_END:
                 server_end(w, n);
                 return;
+        case ACTION_CUT:
+                connections_break(w, n);
+                return;
+        case ACTION_RELEASE:
+                connections_release(w, n);
+                return;
         case ACTION_MULTICAST:
                 client_multicast(w, n);
                 return;
@@ -148,6 +155,8 @@ static void next_phase(struct world *w) {
                 TELL(w, "-- it is quiet from here on");
                 w->phase = PHASE_QUIET;
                 end_all(w); /* a registration may have come late, and found its client gone */
+                for (uint32_t i = 0; i < w->n_nodes; i++)
+                        connections_release(w, &w->nodes[i]);
                 world_plan(w, w->now_ms + QUIET_MS, HAPPENING_PHASE, 0, 0, NULL);
                 return;
         case PHASE_QUIET:
@@ -195,6 +204,9 @@ static void happens(struct world *w, const struct happening *h) {
         case HAPPENING_STRANGER:
                 stranger_happens(w, h->who, h->which);
                 return;
+        case HAPPENING_CONNECTION:
+                connection_happens(w, h->who, h->which);
+                return;
         case HAPPENING_ACTION:
                 act(w, &w->scenario->actions[h->which]);
                 return;
@@ -231,6 +243,7 @@ static void plan_all(struct world *w) {
 static void world_init(struct world *w, const struct scenario *s, uint64_t seed, enum telling telling) {
         *w = (struct world){ .scenario = s,
                              .seed = seed,
+                             .n_run = w->n_run + 1,
                              .random = seed * 0x9e3779b97f4a7c15u | 1,
                              .telling = telling,
                              .lines = w->lines,
@@ -265,6 +278,7 @@ static void world_deinit(struct world *w) {
                 node_deinit(&w->nodes[i]);
         free(w->nodes);
         strangers_deinit(w);
+        connections_deinit(w);
         free(w->asks);
 }
 

@@ -6,12 +6,14 @@
  *     scenario.c    what a scenario file wishes
  *     timeline.c    what is still to happen
  *     network.c     datagrams on their way, and their fate
+ *     connection.c  streams of bytes, in pieces
  *     node.c        an endpoint with its memory and its time
  *     server.c      the apps behind a node: what is asked of them, and their answers
  *     client.c      what a node asks of others, and what it makes of the answers
  *     stranger.c    clients written by hand, friendly and rude
  *     body.c        bodies that show whose they are, and whether they are whole
  *     invariants.c  what must always hold
+ *     conduct.c     how a node behaves towards others, seen from the wire
  *     trace.c       the story, line by line
  */
 #ifndef OCF_TESTS_SIM_WORLD_H
@@ -85,6 +87,7 @@ enum telling { TELL_NOTHING, TELL_ALL, TELL_LAST };
 
 struct world {
         const struct scenario *scenario;
+        uint64_t n_run; /* of this process */
         uint64_t seed, random, now_ms;
         enum phase phase;
         bool over;
@@ -94,6 +97,8 @@ struct world {
         uint32_t n_nodes, n_servers;
         struct stranger *strangers;
         uint32_t n_strangers;
+        struct connection *connections;
+        uint32_t n_connections, n_connections_max;
         struct ask *asks;
         uint32_t n_asks, n_asks_max;
         uint64_t n_happened;

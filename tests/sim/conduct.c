@@ -1,0 +1,69 @@
+#include "conduct.h"
+
+#include "invariants.h"
+#include "protocol/coap_message.h"
+#include "protocol/coap_pool.h"
+
+#include <string.h>
+
+/* What was sent last under a sender, receiver and message id; of two that fall on one place the later stays.
+ */
+struct record {
+        uint64_t run; /* of which run: so that nothing need be cleared between them */
+        uint64_t key, bytes_hash, at_ms, gap_ms;
+        unsigned n_sent;
+};
+
+#define HASH_SEED 0x9fb21c651e98df25u
+#define RECORDS   65536u
+static struct record records[RECORDS];
+
+static uint64_t key_of(const struct world *w, const struct station *from, const struct coap_peer *peer,
+                       uint16_t mid) {
+        struct {
+                uint8_t to[16], from[16];
+                uint64_t mid;
+        } key = { .mid = (uint64_t)w->nodes[from->index].incarnation << 16 | mid };
+
+        memcpy(key.to, peer->remote_ip, 16);
+        memcpy(key.from, from->outside, 16);
+        return coap_hash_bytes(HASH_SEED, &key, sizeof(key));
+}
+
+static void check_repetition(struct world *w, const struct station *from, struct record *r, uint16_t mid) {
+        uint64_t gap_ms = w->now_ms - r->at_ms;
+
+        if (++r->n_sent > w->scenario->config.max_retransmit + 1)
+                invariant_broken(w, "a message is sent more often than it may", "mid %04x of node %u", mid,
+                                 from->index);
+        if (gap_ms < w->scenario->config.ack_timeout_ms || gap_ms < 2 * r->gap_ms)
+                invariant_broken(w, "a message is sent again too soon", "mid %04x of node %u", mid,
+                                 from->index);
+        r->gap_ms = gap_ms;
+        r->at_ms = w->now_ms;
+}
+
+void conduct_sent(struct world *w, const struct station *from, const struct coap_peer *peer,
+                  const uint8_t *bytes, size_t n) {
+        const struct coap_config *c = &w->scenario->config;
+        uint64_t hash = coap_hash_bytes(HASH_SEED, bytes, n), key;
+        struct coap_message m;
+        struct record *r;
+
+        if (from->is_stranger || from->asleep_until_ms || coap_message_parse(&m, span_of(bytes, n)) != 0 ||
+            (m.type != COAP_CON && m.type != COAP_NON))
+                return;
+        key = key_of(w, from, peer, m.mid);
+        r = &records[key % RECORDS];
+        if (r->run != w->n_run || r->key != key ||
+            w->now_ms - r->at_ms > (m.type == COAP_CON ? c->exchange_lifetime_ms : c->non_lifetime_ms)) {
+                *r = (struct record){ w->n_run, key, hash, w->now_ms, 0, 1 };
+                return;
+        }
+        if (r->bytes_hash != hash)
+                invariant_broken(w, "a message id is used again too early",
+                                 "mid %04x of node %u, %llu ms after", m.mid, from->index,
+                                 (unsigned long long)(w->now_ms - r->at_ms));
+        else if (m.type == COAP_CON)
+                check_repetition(w, from, r, m.mid);
+}
