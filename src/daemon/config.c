@@ -129,6 +129,7 @@ static const struct key {
         { "Network", "Interfaces", offsetof(struct config, interfaces), set_words },
         { "Network", "DenyInterfaces", offsetof(struct config, deny_interfaces), set_words },
         { "Network", "Port", offsetof(struct config, port), set_port },
+        { "Network", "Tcp", offsetof(struct config, tcp), set_flag },
         { "Platform", "Manufacturer", offsetof(struct config, manufacturer), set_name },
         { "Platform", "Model", offsetof(struct config, model), set_name },
         { "Platform", "SerialNumber", offsetof(struct config, serial), set_name },
@@ -258,6 +259,7 @@ static bool set_defaults(struct config *c, const char *file) {
                 .bus = ocf_duplicate_string("system"),
                 .apps_directory = apps,
                 .log_level = LOG_INFO,
+                .tcp = true,
                 .manufacturer = ocf_duplicate_string("ocfd"),
         };
         return c->state_directory && c->runtime_directory && c->bus && c->apps_directory && c->manufacturer;

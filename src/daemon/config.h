@@ -31,6 +31,7 @@ struct config {
         char **deny_interfaces; /* DenyInterfaces= */
         size_t n_deny_interfaces;
         int port;           /* Port=: of the first device; 0: not said; CONFIG_PORT_AUTO; a number */
+        bool tcp;           /* Tcp=: CoAP over TCP, too; default yes */
         char *manufacturer; /* [Platform] Manufacturer=, mnmn; default "ocfd" */
         char *model;        /* Model=, mnmo; NULL: not said, as the next two */
         char *serial;       /* SerialNumber=, mnsel */

@@ -39,6 +39,22 @@ static void on_datagram(void *context, const struct coap_peer *peer, unsigned vi
         pipeline_receive(((struct daemon *)context)->pipeline, peer, via, data);
 }
 
+static bool on_stream_open(void *context, const struct coap_peer *peer) {
+        return pipeline_stream_open(((struct daemon *)context)->pipeline, peer);
+}
+
+static size_t on_stream_data(void *context, const struct coap_peer *peer, struct span data) {
+        return pipeline_stream_receive(((struct daemon *)context)->pipeline, peer, data);
+}
+
+static void on_stream_closed(void *context, const struct coap_peer *peer) {
+        pipeline_stream_closed(((struct daemon *)context)->pipeline, peer);
+}
+
+static void on_close_stream(void *context, const struct coap_peer *peer) {
+        net_close_stream(((struct daemon *)context)->net, peer);
+}
+
 static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
         return pipeline_transmit(((struct daemon *)context)->pipeline, ret_to, buf, n);
 }
@@ -257,6 +273,7 @@ static int open_pipeline(struct daemon *d) {
                 .coap = coap_config_default,
                 .now = on_now,
                 .denied = on_denied,
+                .close_stream = on_close_stream,
                 .context = d,
         };
 
@@ -271,10 +288,14 @@ static int open_net(struct daemon *d) {
                 .n_interfaces = d->config->n_interfaces,
                 .deny = (const char *const *)d->config->deny_interfaces,
                 .n_deny = d->config->n_deny_interfaces,
+                .tcp = d->config->tcp,
         };
         const struct net_events events = {
                 .context = d,
                 .datagram = on_datagram,
+                .stream_open = on_stream_open,
+                .stream_data = on_stream_data,
+                .stream_closed = on_stream_closed,
                 .next = on_next,
                 .received = on_received,
                 .changed = on_changed,

@@ -418,8 +418,10 @@ static bool on_events(struct pipeline *p) {
                         break;
                 case COAP_EVENT_RESPONSE:
                 case COAP_EVENT_FAILED:
-                case COAP_EVENT_CLOSE:
                 case COAP_EVENT_NONE:
+                        break;
+                case COAP_EVENT_CLOSE:
+                        p->config.close_stream(p->config.context, &e.peer);
                         break;
                 }
         }
@@ -429,6 +431,26 @@ static bool on_events(struct pipeline *p) {
 void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data) {
         look_at_clock(p);
         coap_endpoint_receive(p->endpoint, p->now_ms, peer, via, data);
+        on_events(p);
+}
+
+bool pipeline_stream_open(struct pipeline *p, const struct coap_peer *peer) {
+        look_at_clock(p);
+        return coap_endpoint_stream_open(p->endpoint, p->now_ms, peer) == 0;
+}
+
+size_t pipeline_stream_receive(struct pipeline *p, const struct coap_peer *peer, struct span data) {
+        size_t n;
+
+        look_at_clock(p);
+        n = coap_endpoint_stream_receive(p->endpoint, p->now_ms, peer, data);
+        on_events(p);
+        return n;
+}
+
+void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer) {
+        look_at_clock(p);
+        coap_endpoint_stream_closed(p->endpoint, p->now_ms, peer);
         on_events(p);
 }
 

@@ -23,6 +23,8 @@ struct pipeline_config {
         /* A refusal worth a line in the journal. */
         void (*denied)(void *context, const struct ocf_request *request, const struct route *route,
                        const char *reason);
+        /* This connection is over: once all is written that pipeline_transmit() has for it. */
+        void (*close_stream)(void *context, const struct coap_peer *peer);
         void *context;
 };
 
@@ -35,7 +37,14 @@ struct pipeline *pipeline_free(struct pipeline *p); /* after the bus: nobody ans
 /* A datagram arrived. */
 void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data);
 
-/* The next datagram to send; 0: none for now. Notifications that are due are made on the way. */
+/* A connection stands; false: there is no room for another. Bytes came over it: returns how many of them were
+ * taken, the others are for after a pipeline_transmit(). It is gone. */
+bool pipeline_stream_open(struct pipeline *p, const struct coap_peer *peer);
+size_t pipeline_stream_receive(struct pipeline *p, const struct coap_peer *peer, struct span data);
+void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer);
+
+/* The next datagram, or message for a stream, to send; 0: none for now. Notifications that are due are made
+ * on the way. */
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n);
 
 /* A local app asks; answered through call->done(), maybe at once. The call's subject and deadline are filled

@@ -101,6 +101,11 @@ size_t status_counters(struct status *s, const struct bus_counter **ret) {
         COUNTER("datagrams_sent", net.n_sent);
         COUNTER("datagrams_dropped", net.n_dropped);
         COUNTER("send_errors", net.n_send_errors);
+        COUNTER("connections", net.n_connections);
+        COUNTER("connections_accepted", net.n_accepted);
+        COUNTER("connections_refused", net.n_refused);
+        COUNTER("connections_too_slow", net.n_slow);
+        COUNTER("stream_messages_sent", net.n_stream_sent);
         COUNTER("interface_resyncs", net.n_resyncs);
         COUNTER("requests", coap.n_requests);
         COUNTER("malformed", coap.n_malformed);

@@ -37,6 +37,7 @@ static void test_an_empty_file_means_the_defaults(void **state) {
         assert_int_equal(c.port, 0);
         assert_int_equal(c.n_devices, 1);
         assert_false(c.allow_insecure);
+        assert_true(c.tcp);
         assert_int_equal(c.n_interfaces + c.n_deny_interfaces, 0);
         assert_int_equal(n_said, 0);
         config_deinit(&c);
@@ -61,7 +62,7 @@ static void test_every_key(void **state) {
         assert_int_equal(load_text(&c,
                                    "[Daemon]\nStateDirectory=/s\nRuntimeDirectory=/r\n"
                                    "Bus=unix:path=/run/x;guid=1\nAppsDirectory=/a\nLogLevel=debug\n"
-                                   "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\n"
+                                   "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\nTcp=no\n"
                                    "[Platform]\nManufacturer=Åcme\nModel=M 1\nSerialNumber=7\n"
                                    "SupportUrl=https://example.com/x\n"
                                    "[Device]\nName=Gate\nType=oic.d.light\n"
@@ -78,6 +79,7 @@ static void test_every_key(void **state) {
         assert_string_equal(c.interfaces[1], "wlan*");
         assert_int_equal(c.n_deny_interfaces, 1);
         assert_int_equal(c.port, CONFIG_PORT_AUTO);
+        assert_false(c.tcp);
         assert_string_equal(c.manufacturer, "Åcme");
         assert_string_equal(c.model, "M 1");
         assert_string_equal(c.serial, "7");

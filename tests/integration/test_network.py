@@ -93,7 +93,7 @@ def interface_comes_and_goes(w):
                 eventually(lambda: peer.receive(token=peer.send(NON, 1, "/oic/res")).code == "2.05", f"discovery through {group}")
         with Peer(host.ours, network=host) as peer:
             equal(peer.observe("/x").code, "2.05")
-            equal(endpoints(peer, "/x"), ["coap://192.0.2.1:5683"], "what a peer there is told")
+            equal(endpoints(peer, "/x"), ["coap://192.0.2.1:5683", "coap+tcp://192.0.2.1:5683"], "what a peer there is told")
             # an address more, and away again
             shell("ip addr add 192.0.2.77/24 dev eth0")
             eventually(lambda: "192.0.2.77:" in announced(), "the second address is announced")

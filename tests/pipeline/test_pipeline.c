@@ -27,6 +27,14 @@ static void on_denied(void *context, const struct ocf_request *q, const struct r
         n_denied++;
 }
 
+static struct coap_peer closed;
+static unsigned n_closed;
+
+static void on_close_stream(void *context, const struct coap_peer *peer) {
+        closed = *peer;
+        n_closed++;
+}
+
 static void keep_call(struct handler *h, const struct resource *r, struct call *c) {
         assert_true(n_waiting < ARRAY_SIZE(waiting));
         waiting[n_waiting++] = c;
@@ -39,11 +47,14 @@ struct world {
         struct pipeline *pipeline;
         struct handler handler;
         struct coap_peer peer;
-        uint8_t out[COAP_MESSAGE_MAX];
+        uint8_t out[COAP_TRANSMIT_MAX];
 };
 
 static void world_open(struct world *w, const struct handler_vtable *vtable) {
-        struct pipeline_config config = { .coap = coap_config_default, .now = read_now, .denied = on_denied };
+        struct pipeline_config config = { .coap = coap_config_default,
+                                          .now = read_now,
+                                          .denied = on_denied,
+                                          .close_stream = on_close_stream };
         struct resource_spec spec;
         struct model_refusal why;
         struct model_event e;
@@ -51,7 +62,7 @@ static void world_open(struct world *w, const struct handler_vtable *vtable) {
 
         *w = (struct world){ .model = model_open(), .handler = { vtable } };
         now_ms = 1000;
-        n_waiting = n_denied = 0;
+        n_waiting = n_denied = n_closed = 0;
         w->model->allow_insecure = true;
         spec = lamp_spec("/lamp", &w->handler);
         assert_int_equal(register_one(w->model, ":1.5", "lamp", 5000, spec, &a, &why), 0);
@@ -90,6 +101,15 @@ static void hear_nothing(struct world *w) {
         struct coap_peer to;
 
         assert_int_equal(pipeline_transmit(w->pipeline, &to, w->out, sizeof(w->out)), 0);
+}
+
+static void hear_bytes(struct world *w, const struct coap_peer *from, const char *wanted, size_t n_wanted) {
+        struct coap_peer to;
+        size_t n = pipeline_transmit(w->pipeline, &to, w->out, sizeof(w->out));
+
+        assert_int_equal(n, n_wanted);
+        assert_memory_equal(w->out, wanted, n);
+        assert_true(coap_peer_equal(&to, from));
 }
 
 static int64_t option(const struct coap_message *m, uint16_t number) {
@@ -131,6 +151,74 @@ static void test_formats(void **state) {
         m = hear(&w);
         assert_int_equal(m.code, COAP_CHANGED);
         assert_true(span_equal_string(m.payload, "{\"value\":true,\"level\":4}"));
+        world_close(&w);
+}
+
+#define FROM_STREAM(w, peer, literal)                                                                        \
+        pipeline_stream_receive((w)->pipeline, (peer), span_of((literal), sizeof(literal) - 1))
+#define HEAR_BYTES(w, peer, literal) hear_bytes((w), (peer), (literal), sizeof(literal) - 1)
+
+/* Two messages and a half in one piece: each is taken and answered by itself (RFC 8323). */
+static void test_a_stream(void **state) {
+        struct world w;
+        struct coap_peer peer;
+
+        world_open(&w, &published);
+        peer = w.peer;
+        peer.stream = true;
+        peer.channel = 9;
+        assert_true(pipeline_stream_open(w.pipeline, &peer));
+        assert_int_equal(pipeline_transmit(w.pipeline, &peer, w.out, sizeof(w.out)), 7);
+        assert_int_equal(w.out[1], COAP_CSM);
+        assert_int_equal(FROM_STREAM(&w, &peer, "\x00\xe1\x01\xe2\x07\x51\x01\x08"), 8);
+        HEAR_BYTES(&w, &peer, "\x01\xe3\x07");
+        hear_nothing(&w);
+        assert_int_equal(FROM_STREAM(&w, &peer, "\xb4lamp"), 5);
+        assert_int_not_equal(pipeline_transmit(w.pipeline, &peer, w.out, sizeof(w.out)), 0);
+        assert_int_equal(n_closed, 0);
+        assert_int_equal(FROM_STREAM(&w, &peer, "\x00\xe4"), 2);
+        assert_int_equal(n_closed, 1);
+        assert_true(coap_peer_equal(&closed, &peer));
+        world_close(&w);
+}
+
+static void test_a_stream_that_goes_by_itself(void **state) {
+        struct coap_counts counts;
+        struct coap_peer peer;
+        uint64_t n_pending;
+        struct world w;
+
+        world_open(&w, &slow);
+        peer = w.peer;
+        peer.stream = true;
+        peer.channel = 9;
+        assert_true(pipeline_stream_open(w.pipeline, &peer));
+        assert_int_equal(FROM_STREAM(&w, &peer, "\x00\xe1\x51\x01\x08\xb4lamp"), 10);
+        assert_int_equal(n_waiting, 1);
+        pipeline_stream_closed(w.pipeline, &peer);
+        pipeline_get_counts(w.pipeline, &counts, &n_pending);
+        assert_int_equal(counts.n_streams, 0);
+        call_answer(waiting[0], &(struct ocf_response){ .code = COAP_CONTENT, .rep = LAMP_VALUE });
+        pipeline_get_counts(w.pipeline, &counts, &n_pending);
+        assert_int_equal(counts.n_exchanges, 0);
+        assert_int_equal(n_pending, 0);
+        assert_int_equal(n_closed, 0);
+        world_close(&w);
+}
+
+/* One more than there may be. */
+static void test_too_many_streams(void **state) {
+        struct coap_peer peer;
+        struct world w;
+
+        world_open(&w, &published);
+        peer = w.peer;
+        peer.stream = true;
+        while (peer.channel++ < coap_limits_default.n_streams) {
+                assert_true(pipeline_stream_open(w.pipeline, &peer));
+                (void)pipeline_transmit(w.pipeline, &(struct coap_peer){ 0 }, w.out, sizeof(w.out));
+        }
+        assert_false(pipeline_stream_open(w.pipeline, &peer));
         world_close(&w);
 }
 
@@ -394,6 +482,9 @@ static void test_a_handler_cannot_tell_who_asks(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_formats),
+                cmocka_unit_test(test_a_stream),
+                cmocka_unit_test(test_a_stream_that_goes_by_itself),
+                cmocka_unit_test(test_too_many_streams),
                 cmocka_unit_test(test_payloads_that_cannot_be),
                 cmocka_unit_test(test_access_comes_first),
                 cmocka_unit_test(test_preconditions),
