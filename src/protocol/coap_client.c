@@ -313,12 +313,25 @@ void coap_client_acknowledged(struct coap_endpoint *ep, uint64_t now_ms, struct 
         end_turn(ep, now_ms, c);
 }
 
+/* Tells the peer that the observation is over, once and in earnest: what it answers is nobody's any more. */
+static void take_back(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
+        struct span message;
+
+        c->mid = coap_endpoint_next_mid(ep, c->account);
+        message = coap_compose_cancel(ep, c);
+        if (c->partner->peer.stream ||
+            !coap_reliable_send(ep, now_ms, c->account, &c->partner->peer, c->mid, message, 0, 0))
+                coap_endpoint_send(ep, &c->partner->peer, message);
+}
+
 void coap_client_fail(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c,
                       enum coap_failure failure) {
         if (c->state == CLIENT_FAILED)
                 return;
         if (c->reliable)
                 coap_reliable_free(ep, c->reliable);
+        if (c->observed && c->partner->peer.stream && failure != COAP_FAILURE_CLOSED)
+                take_back(ep, now_ms, c); /* over datagrams its next notification is rejected */
         set_failed(ep, c, failure);
         end_turn(ep, now_ms, c);
 }
@@ -372,17 +385,6 @@ bool coap_client_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_ev
         if (!c->observed && !c->multicast)
                 coap_client_free(ep, now_ms, c);
         return true;
-}
-
-/* Tells the peer that the observation is over, once and in earnest: what it answers is nobody's any more. */
-static void take_back(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
-        struct span message;
-
-        c->mid = coap_endpoint_next_mid(ep, c->account);
-        message = coap_compose_cancel(ep, c);
-        if (c->partner->peer.stream ||
-            !coap_reliable_send(ep, now_ms, c->account, &c->partner->peer, c->mid, message, 0, 0))
-                coap_endpoint_send(ep, &c->partner->peer, message);
 }
 
 void coap_endpoint_cancel(struct coap_endpoint *ep, uint64_t now_ms, coap_id id) {

@@ -239,6 +239,8 @@ static enum body take_block2(struct coap_endpoint *ep, uint64_t now_ms, struct c
                         memcpy(c->body_etag, d->etag.data, d->etag.n);
         } else if (offset < c->body.n) {
                 return BODY_PENDING; /* late */
+        } else if (offset > c->body.n && (c->observed || c->n_restarts)) {
+                return BODY_PENDING; /* to a question that was given up for a newer one */
         } else if (offset > c->body.n) {
                 return fail_body(ep, now_ms, c, COAP_FAILURE_BODY);
         } else if (!same_etag(c, d)) {
