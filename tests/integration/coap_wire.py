@@ -134,8 +134,8 @@ class Peer:
             except socket.timeout:
                 continue
             m = Message(data, source)
-            if m.kind == CON:
-                self.socket.sendto(encode(ACK, 0, m.mid, b"", []), source)
+            if m.kind == CON:  # an empty one is a ping: its answer is RST (RFC 7252, 4.3)
+                self.socket.sendto(encode(RST if m.code == "0.00" else ACK, 0, m.mid, b"", []), source)
             if m.code == "0.00" and m.kind != RST:
                 continue
             if token is None or m.token == token or m.kind == RST:
@@ -170,9 +170,18 @@ class Peer:
         """Registers; the first answer. Notifications come with receive(token=answer.token)."""
         return self.request(GET, path, query, options=[(OBSERVE, b""), *options])
 
-    def get_whole(self, path, query="", szx=6, options=()):
+    def rest_of(self, first, path, query=""):
+        """The value of which a multicast brought the first block: the others come from who sent it."""
+        if not (first.number(BLOCK2) or 0) & 8:
+            return first.value()
+        self.address = first.source
+        body, last = self.get_whole(path, query, begun=first.payload)
+        assert last.option(ETAG) == first.option(ETAG), "it is another representation"
+        return cbor_decode(body)
+
+    def get_whole(self, path, query="", szx=6, options=(), begun=b""):
         """All blocks of a representation, and the last message."""
-        body, i = b"", 0
+        body, i = begun, len(begun) >> 4 + szx
         while True:
             m = self.request(GET, path, query, options=[(BLOCK2, uint(i << 4 | szx)), *options])
             if m.code != "2.05":
