@@ -110,7 +110,8 @@ static void check_answered(struct world *w) {
         for (uint32_t i = 0; i < w->n_asks; i++) {
                 const struct ask *a = &w->asks[i];
 
-                if (!a->begun || a->lost || a->given_up || a->kind == ASK_DIES || a->kind == ASK_QUIET ||
+                if (!a->begun || a->lost || a->given_up || a->kind == ASK_DIES ||
+                    (w->scenario->expect_fair && stranger_is_greedy(w, a)) || a->kind == ASK_QUIET ||
                     a->kind == ASK_LATE)
                         continue;
                 if (a->multicast && a->n_heard * 100 < (w->n_nodes - 1) * w->scenario->expect_heard)

@@ -146,6 +146,7 @@ void network_send(struct world *w, struct station *from, const struct coap_peer 
         w->network.n_sent++;
         from->n_bytes_sent += n;
         conduct_sent(w, from, peer, bytes, n);
+        strangers_overhear(w, from, bytes, n);
         if (memcmp(peer->remote_ip, group_ip, 16) != 0) {
                 send_one(w, from, network_find(w, peer->remote_ip), peer, false, bytes, n);
                 return;

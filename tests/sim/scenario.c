@@ -12,7 +12,7 @@ const char *const action_names[N_ACTIONS] = { "partition", "heal",   "deaf",  "m
                                               "vanish",    "rebind", "sleep", "loss",   "delay",
                                               "multicast", "end",    "cut",   "release" };
 
-static const char *const stranger_names[N_STRANGERS] = { "plain", "wrap", "late", "rude", "spoof" };
+static const char *const stranger_names[N_STRANGERS] = { "plain", "wrap", "late", "rude", "spoof", "forge" };
 
 /* ---- words ---- */
 
@@ -163,6 +163,10 @@ static bool read_expectation(struct scenario *s, char **rest) {
 
         if (what && strcmp(what, "newest") == 0)
                 return s->expect_newest = true;
+        if (what && strcmp(what, "prompt") == 0)
+                return s->expect_prompt = true;
+        if (what && strcmp(what, "fair") == 0)
+                return s->expect_fair = true;
         if (what && strcmp(what, "heard") == 0)
                 return value && read_number(&value, &s->expect_heard);
         return what && strcmp(what, "answered") == 0 && value && read_number(&value, &s->expect_answered);

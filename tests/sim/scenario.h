@@ -6,7 +6,7 @@
  *     # comment: why this scenario exists, and where it was seen
  *     nodes 100                  real endpoints, each client and server
  *     servers 4                  only the first so many are asked (else all)
- *     strangers 4 wrap           hand-written clients: plain, wrap, late, rude, spoof
+ *     strangers 4 wrap           hand-written clients: plain, wrap, late, rude, spoof, forge
  *     each client: 20 requests of get,post,slow
  *     each client: 1..5 requests of observe*3,non-get
  *     loss 0..40                 percent of the datagrams
@@ -32,6 +32,8 @@
  *     until 60000                then nothing new is begun and the network heals
  *     expect answered 90         percent; expect heard 70: of a multicast's answers;
  *     expect newest              observers know the last state in the end
+ *     expect prompt              they know it seconds after the last change
+ *     expect fair                strangers that ask too much are not counted, the others are
  *     rare 20                    only each so many-th run plays it
  *
  * A range "a..b" is drawn anew for each run.
@@ -86,6 +88,7 @@ enum stranger_kind {
         STRANGER_LATE,
         STRANGER_RUDE,
         STRANGER_SPOOF,
+        STRANGER_FORGE,
         N_STRANGERS
 };
 
@@ -129,7 +132,7 @@ struct scenario {
         struct coap_config config; /* all but random */
         uint32_t expect_answered;  /* percent */
         uint32_t expect_heard;     /* percent of those that a multicast reached */
-        bool expect_newest;
+        bool expect_newest, expect_prompt, expect_fair;
         uint32_t rare;
 };
 

@@ -140,3 +140,16 @@ void strangers_check(struct world *w) {
                 if (!is_plain(&w->strangers[i]))
                         rude_check(w, &w->strangers[i]);
 }
+
+bool stranger_is_greedy(struct world *w, const struct ask *a) {
+        return a->by_stranger && w->strangers[a->client].kind == STRANGER_WRAP;
+}
+
+void strangers_overhear(struct world *w, const struct station *from, const uint8_t *bytes, size_t n) {
+        struct coap_message m;
+
+        for (uint32_t i = 0; i < w->n_strangers; i++)
+                if (w->strangers[i].kind == STRANGER_FORGE && !from->is_stranger &&
+                    coap_message_parse(&m, span_of(bytes, n)) == 0)
+                        forge_answer(w, &w->strangers[i], from, &m);
+}

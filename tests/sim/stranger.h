@@ -7,6 +7,7 @@
  *     wrap   uses up all message ids twice within seconds
  *     late   repeats its requests seconds and minutes later
  *     rude   malformed messages, pings, answers to nothing, RST to all
+ *     forge  hears all that nodes say, and answers in the place of those who were asked
  *     spoof  asks in somebody else's name, who never asked for anything
  */
 #ifndef OCF_TESTS_SIM_STRANGER_H
@@ -25,6 +26,9 @@ struct errand {
         unsigned n_sent;
         uint8_t szx;
         bool acknowledged;
+        uint64_t stop_ms,
+                rejected_ms; /* of an observation: when it is not wanted any more, and was said so */
+        uint16_t rejected_mid;
         uint8_t n_etag, etag[8];
         size_t n_body;
         uint8_t *body;
@@ -48,6 +52,11 @@ struct station *stranger_station(struct world *w, uint32_t index);
 
 void stranger_happens(struct world *w, uint32_t index, uint32_t which);
 void stranger_receives(struct world *w, uint32_t index, const struct flight *f);
+
+bool stranger_is_greedy(struct world *w, const struct ask *a); /* made by one that asks too much */
+
+/* A node said something: forgers hear it. */
+void strangers_overhear(struct world *w, const struct station *from, const uint8_t *bytes, size_t n);
 
 /* They want nothing more. */
 void strangers_leave(struct world *w);
@@ -74,6 +83,8 @@ void plain_receives(struct world *w, struct stranger *s, const struct coap_messa
 void rude_init(struct world *w, struct stranger *s);
 void rude_happens(struct world *w, struct stranger *s, uint32_t which);
 void rude_receives(struct world *w, struct stranger *s, const struct coap_message *m);
+void forge_answer(struct world *w, struct stranger *s, const struct station *to,
+                  const struct coap_message *m);
 void rude_check(struct world *w, struct stranger *s);
 
 #endif

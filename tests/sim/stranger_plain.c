@@ -162,8 +162,7 @@ static bool is_newer(int64_t v1, uint64_t t1, int64_t v2, uint64_t t2) {
         return v1 < 0 || (v1 < v2 && v2 - v1 < 1 << 23) || (v1 > v2 && v1 - v2 > 1 << 23) || t2 > t1 + 128000;
 }
 
-static void take_notification(struct world *w, struct stranger *s, struct errand *e,
-                              const struct coap_message *m) {
+static void take_notification(struct world *w, struct errand *e, const struct coap_message *m) {
         int64_t sequence = find_option(m, COAP_OPTION_OBSERVE, NULL);
         struct ask *a = ask_of(w, e);
         uint32_t state;
@@ -180,11 +179,28 @@ static void take_notification(struct world *w, struct stranger *s, struct errand
                 invariant_broken(w, "a notification that counts as newer shows an older state",
                                  "request %u: %u after %u", e->key, state, a->state);
         a->state = state;
+        if (!a->observed)
+                e->stop_ms = w->now_ms + world_draw_from(w, w->scenario->hold_ms);
         a->answered = a->observed = true;
         e->sequence = sequence;
         e->sequence_ms = w->now_ms;
         e->acknowledged = true;
         e->due_ms = OCF_NEVER;
+}
+
+/* It wants to hear no more. Where nothing is lost, there is no more once this has arrived (RFC 7641, 3.6). */
+static void reject(struct world *w, struct stranger *s, struct errand *e, const struct coap_message *m) {
+        const struct scenario *c = w->scenario;
+        bool lossless = !c->loss.most && !c->drop.most && !c->late.most;
+
+        stranger_send_empty(w, s, COAP_RST, m->mid);
+        if (e->rejected_ms && m->mid != e->rejected_mid && lossless &&
+            w->now_ms > e->rejected_ms + 2 * (uint64_t)c->delay_ms.most)
+                invariant_broken(w, "an observer that said no is told more", "request %u", e->key);
+        if (!e->rejected_ms && m->type != COAP_ACK) {
+                e->rejected_ms = w->now_ms;
+                e->rejected_mid = m->mid;
+        }
 }
 
 static void take_empty(struct world *w, struct stranger *s, const struct coap_message *m) {
@@ -216,16 +232,18 @@ void plain_receives(struct world *w, struct stranger *s, const struct coap_messa
         e = &s->errands[number];
         if (m->type == COAP_ACK && m->mid != e->mid && ask_of(w, e)->kind != ASK_LONG)
                 invariant_broken(w, "an ACK for another message id", "to stranger %u", s->station.index);
-        if (m->type == COAP_CON)
-                stranger_send_empty(
-                        w, s, ask_of(w, e)->ended && ask_of(w, e)->kind == ASK_OBSERVE ? COAP_RST : COAP_ACK,
-                        m->mid);
+        if (ask_of(w, e)->observed && w->now_ms > e->stop_ms)
+                ask_of(w, e)->ended = true;
+        if (ask_of(w, e)->ended && ask_of(w, e)->kind == ASK_OBSERVE)
+                reject(w, s, e, m);
+        else if (m->type == COAP_CON)
+                stranger_send_empty(w, s, COAP_ACK, m->mid);
         if (ask_of(w, e)->ended)
                 return;
         if (ask_of(w, e)->kind == ASK_LONG)
                 take_block(w, s, e, m);
         else if (ask_of(w, e)->kind == ASK_OBSERVE)
-                take_notification(w, s, e, m);
+                take_notification(w, e, m);
         else if (m->code >= COAP_BAD_REQUEST || take_body(w, e, m->payload, &version))
                 end(w, e, m->code < COAP_BAD_REQUEST);
 }

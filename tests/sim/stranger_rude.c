@@ -1,12 +1,14 @@
 /*
  * Strangers that do what no client should, and what some do: all message ids
  * within seconds, repetitions long after the answer, bytes that mean nothing,
- * and requests in the name of somebody who never asked.
+ * requests in the name of somebody who never asked, and answers in the place of
+ * who was asked.
  */
 #include "stranger.h"
 
 #include "body.h"
 #include "invariants.h"
+#include "network.h"
 #include "server.h"
 #include "trace.h"
 
@@ -33,6 +35,7 @@ static enum ask_kind kind_of(const struct stranger *s, uint32_t number) {
                 return number % 2 ? ASK_GET : ASK_LONG;
         case STRANGER_PLAIN:
         case STRANGER_RUDE:
+        case STRANGER_FORGE:
         case N_STRANGERS:
                 break;
         }
@@ -50,6 +53,7 @@ static uint32_t n_errands(const struct stranger *s) {
         case STRANGER_SPOOF:
                 return SPOOF_ERRANDS;
         case STRANGER_PLAIN:
+        case STRANGER_FORGE:
         case N_STRANGERS:
                 break;
         }
@@ -157,7 +161,7 @@ void rude_happens(struct world *w, struct stranger *s, uint32_t which) {
                 send_number(w, s, which);
                 return;
         }
-        if (w->phase != PHASE_BUSY)
+        if (w->phase != PHASE_BUSY || s->kind == STRANGER_FORGE)
                 return;
         if (s->kind == STRANGER_WRAP) {
                 wrap(w, s);
@@ -171,6 +175,28 @@ void rude_happens(struct world *w, struct stranger *s, uint32_t which) {
                 be_rude(w, s);
         if (s->n_done < s->n_errands)
                 stranger_plan(w, s, w->now_ms + world_draw_from(w, w->scenario->pause_ms), UINT32_MAX);
+}
+
+/* With the right message id and token, but from an address that nobody asked. */
+void forge_answer(struct world *w, struct stranger *s, const struct station *to,
+                  const struct coap_message *m) {
+        const struct coap_peer peer = network_peer(&s->station, to);
+        uint32_t how = world_draw(w) % 4;
+        uint8_t buf[64], body[BODY_LEAST];
+        struct coap_builder b =
+                coap_build(buf, sizeof(buf),
+                           how == 0   ? COAP_ACK
+                           : how == 1 ? COAP_RST
+                           : how == 2 ? COAP_CON
+                                      : COAP_NON,
+                           how == 1 ? COAP_EMPTY : COAP_CONTENT, m->mid, m->token, how == 1 ? 0 : m->n_token);
+
+        body_write(body, BODY_LEAST, UINT32_MAX, UINT32_MAX);
+        if (how != 1)
+                coap_build_payload(&b, span_of(body, BODY_LEAST));
+        else if (world_draw(w) % 2)
+                buf[0] = (uint8_t)(0x40 | COAP_ACK << 4); /* an empty one: then nothing would be sent again */
+        network_send(w, &s->station, &peer, buf, b.w.n);
 }
 
 /* ---- what comes ---- */
@@ -197,7 +223,7 @@ static void take_answer(struct world *w, struct stranger *s, const struct coap_m
 }
 
 void rude_receives(struct world *w, struct stranger *s, const struct coap_message *m) {
-        if (s->kind == STRANGER_SPOOF)
+        if (s->kind == STRANGER_SPOOF || s->kind == STRANGER_FORGE)
                 return;
         if (s->kind == STRANGER_RUDE) {
                 s->n_pongs += m->type == COAP_RST;

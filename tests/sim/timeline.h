@@ -21,6 +21,7 @@ enum happening_type {
         HAPPENING_CONNECTION, /* who: a connection; which: what happens to it */
         HAPPENING_ACTION,     /* which: a line of the scenario */
         HAPPENING_LOOK,       /* the regular look at all tables */
+        HAPPENING_PROMPT,     /* by now all observers should have heard of the last change */
         HAPPENING_PHASE,      /* the run goes on to its next phase */
 };
 

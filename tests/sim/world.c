@@ -23,6 +23,7 @@
 
 #define LOOK_EVERY_MS 5000u
 #define LATEST_MS     100000u /* RFC 7252 4.8.2, MAX_LATENCY: nothing is on its way for longer */
+#define PROMPT_MS     10000u
 #define QUIET_MS      (247000u + 93000u + 5000u)
 #define HAPPENED_MAX  20000000u /* of one run: more is no end */
 
@@ -129,6 +130,8 @@ static void settle(struct world *w) {
         network_heal(w);
         for (uint32_t i = 0; i < w->n_nodes; i++)
                 server_change(w, &w->nodes[i]);
+        if (w->scenario->expect_prompt)
+                world_plan(w, w->now_ms + PROMPT_MS, HAPPENING_PROMPT, 0, 0, NULL);
         world_plan(w, w->now_ms + world_draw_from(w, w->scenario->settle_ms), HAPPENING_PHASE, 0, 0, NULL);
 }
 
@@ -213,6 +216,9 @@ static void happens(struct world *w, const struct happening *h) {
         case HAPPENING_LOOK:
                 invariants_look(w);
                 world_plan(w, w->now_ms + LOOK_EVERY_MS, HAPPENING_LOOK, 0, 0, NULL);
+                return;
+        case HAPPENING_PROMPT:
+                invariants_newest(w);
                 return;
         case HAPPENING_PHASE:
                 next_phase(w);
