@@ -8,6 +8,7 @@ struct part {
         int content_format;
         struct span etag;
         int64_t max_age_s;
+        uint32_t size1;
         size_t n_total;
         bool block2;  /* says Block2 */
         uint32_t num; /* in blocks of szx */
@@ -41,8 +42,8 @@ static struct coap_builder begin(struct coap_endpoint *ep, const struct coap_sha
                 coap_build_uint(&b, COAP_OPTION_BLOCK1, shape->block1);
         if (p->block2 && p->num == 0 && more)
                 coap_build_uint(&b, COAP_OPTION_SIZE2, (uint32_t)p->n_total);
-        if (p->code == COAP_REQUEST_ENTITY_TOO_LARGE)
-                coap_build_uint(&b, COAP_OPTION_SIZE1, ep->config.limits.n_body);
+        if (p->size1)
+                coap_build_uint(&b, COAP_OPTION_SIZE1, p->size1);
         if (p->content_format == COAP_FORMAT_OCF_CBOR && p->n_total &&
             (shape->ocf_version || shape->peer.channel))
                 coap_build_uint(&b, COAP_OPTION_OCF_CONTENT_VERSION, OCF_VERSION_1_0_0);
@@ -105,6 +106,7 @@ struct span coap_answer(struct coap_endpoint *ep, uint64_t now_ms, const struct 
                           .content_format = response->content_format,
                           .etag = span_of(response->etag.data, ocf_min_size(response->etag.n, COAP_ETAG_MAX)),
                           .max_age_s = response->max_age_s,
+                          .size1 = response->size1,
                           .n_total = response->payload.n };
         const struct coap_room room = coap_room_for(ep, now_ms, shape);
         struct coap_shape whole;

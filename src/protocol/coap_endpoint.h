@@ -163,6 +163,7 @@ struct coap_response {
                 payload;   /* copied before respond() returns; any size: what does not fit goes block-wise */
         struct span etag;  /* up to 8 bytes; empty: one is made from the payload where blocks need it */
         int64_t max_age_s; /* -1: not sent */
+        uint32_t size1;    /* with 4.13: how long a body would be taken; 0: not said */
         bool observe;      /* to a request with wants_observe: granted */
         uint64_t resource; /* then what to hand to coap_endpoint_notify() later; never 0 */
 };

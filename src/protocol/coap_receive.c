@@ -95,7 +95,10 @@ void coap_answer_at_once(struct coap_endpoint *ep, uint64_t now_ms, const struct
         const struct coap_response response = { .code = code,
                                                 .content_format = COAP_FORMAT_NONE,
                                                 .payload = span_of_string(text),
-                                                .max_age_s = max_age_s };
+                                                .max_age_s = max_age_s,
+                                                .size1 = code == COAP_REQUEST_ENTITY_TOO_LARGE
+                                                                 ? ep->config.limits.n_body
+                                                                 : 0 };
         struct coap_answer_options options;
         struct coap_shape whole = *shape;
 
