@@ -37,7 +37,7 @@ static struct outcome {
         struct call call;
         unsigned n_done;
         enum fault fault;
-        uint8_t rep[8192];
+        uint8_t rep[2u << 20];
         size_t n;
 } outcome;
 
@@ -286,6 +286,12 @@ static void test_only_what_changed_since(void **state) {
         q.query = SPAN_LITERAL("if=oic.if.b&incChanges=AAAAAAAAAAA,AAAAAAAAAAB,AAAAAAAAAA,!!!!!!!!!!!");
         ask(m, &q, &r);
         assert_int_equal(count(r.rep), 4); /* it has nothing of ours */
+        base64url(find(m, "/lamp")->etag, lamp);
+        lamp[10]++; /* bits that are not there */
+        snprintf(query, sizeof(query), "if=oic.if.b&incChanges=%s", lamp);
+        q.query = span_of_string(query);
+        ask(m, &q, &r);
+        assert_int_equal(count(r.rep), 4);
         model_free(m);
 }
 
@@ -305,6 +311,7 @@ static void test_apps_are_asked_a_few_at_a_time(void **state) {
         for (size_t i = 0; i < 20; i++) {
                 assert_int_equal(outcome.n_done, 0);
                 answer_call(app.calls[i], i == 4 ? SPAN_NULL : said);
+                assert_int_equal(app.n, i < 12 ? i + 9 : 20); /* as one is done the next one is asked */
         }
         assert_int_equal(app.n, 20);
         assert_int_equal(outcome.n_done, 1);
@@ -382,6 +389,30 @@ static void test_only_so_many_at_one_time(void **state) {
         model_free(m);
 }
 
+/* What is beyond a mebibyte is left out, and the rest is given. */
+static void test_only_so_many_bytes_of_apps(void **state) {
+        static uint8_t large[0x10000 + 8] = { 0xa1, 0x61, 'v', 0x5a, 0, 1, 0, 0 };
+        struct span all, value = span_of(large, sizeof(large));
+        struct model *m = open_house(true);
+        char href[16];
+
+        for (int i = 0; i < 18; i++) {
+                snprintf(href, sizeof(href), "/h%d", i);
+                add(m, ":1.5", lamp_spec(href, &app.handler));
+        }
+        start(m, request(COAP_GET, "/oic/res", "if=oic.if.b"));
+        for (size_t i = 0; i < 18; i++)
+                answer_call(app.calls[i], i == 17 ? said : value);
+        assert_int_equal(outcome.n_done, 1);
+        assert_int_equal(outcome.fault, FAULT_NONE);
+        all = span_of(outcome.rep, outcome.n);
+        assert_true(span_equal(rep_in(all, "/h14"), value));
+        assert_true(span_equal(rep_in(all, "/h15"), EMPTY)); /* the sixteenth does not fit any more */
+        assert_true(span_equal(rep_in(all, "/h16"), EMPTY));
+        assert_true(span_equal(rep_in(all, "/h17"), said));
+        model_free(m);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_all_that_is_listed_with_what_it_says),
@@ -393,6 +424,7 @@ int main(void) {
                 cmocka_unit_test(test_apps_are_asked_a_few_at_a_time),
                 cmocka_unit_test(test_apps_that_answer_at_once_fail_or_leave),
                 cmocka_unit_test(test_only_so_many_at_one_time),
+                cmocka_unit_test(test_only_so_many_bytes_of_apps),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
