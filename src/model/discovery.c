@@ -11,6 +11,11 @@
  * from where the question came.
  */
 
+/* What may be had over plain CoAP. */
+static bool is_plain(const struct model *m, const struct resource *r) {
+        return r->mode == RESOURCE_CORE || (r->insecure && m->allow_insecure);
+}
+
 /*
  * What is announced. Until somebody owns the device the wire sees the core
  * resources, and of the others those that may be had in clear; apps of this
@@ -19,9 +24,7 @@
 bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (!r->discoverable)
                 return false;
-        if (request->subject.kind == SUBJECT_LOCAL || r->mode == RESOURCE_CORE)
-                return true;
-        return r->insecure && m->allow_insecure;
+        return request->subject.kind == SUBJECT_LOCAL || is_plain(m, r);
 }
 
 static bool matches_type(const struct resource *r, struct span query) {
@@ -74,18 +77,23 @@ static void put_endpoint(struct writer *w, const struct device_endpoint *e) {
         rep_put_string(w, endpoint_format(e, text));
 }
 
-static void put_endpoints(struct writer *w, const struct device *d, const struct ocf_request *request) {
+/* What plain CoAP refuses is announced with secure endpoints only (core.md 4). */
+static void put_endpoints(struct writer *w, const struct device *d, const struct ocf_request *request,
+                          bool with_plain) {
         uint32_t interface = asked_interface(d, request);
         size_t begun = rep_begin_array(w);
         uint64_t n = 0;
 
         for (int asked = 1; asked >= 0; asked--)
-                for (size_t i = 0; i < d->n_endpoints; i++)
-                        if (is_asked(&d->endpoints[i], request) == asked &&
-                            is_reachable(&d->endpoints[i], request, interface)) {
-                                put_endpoint(w, &d->endpoints[i]);
-                                n++;
-                        }
+                for (size_t i = 0; i < d->n_endpoints; i++) {
+                        const struct device_endpoint *e = &d->endpoints[i];
+
+                        if (is_asked(e, request) != asked || (!e->secure && !with_plain) ||
+                            !is_reachable(e, request, interface))
+                                continue;
+                        put_endpoint(w, e);
+                        n++;
+                }
         rep_end_array(w, begun, n);
 }
 
@@ -116,18 +124,23 @@ static void put_link(struct writer *w, const struct resource *r, struct span end
         rep_put_item(w, endpoints);
 }
 
+/* All links have one of two sets of endpoints: these are written once. */
 static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_request *request,
                           const struct route *route) {
         const struct device *d = route->device;
         size_t n_endpoints = 16 + d->n_endpoints * (ENDPOINT_TEXT_MAX + 8), begun = rep_begin_array(w);
-        struct writer endpoints = writer_on(ocf_allocate(n_endpoints, 1), n_endpoints);
+        uint8_t *buf = ocf_allocate(2, n_endpoints);
+        struct writer all, secure;
         uint64_t n = 0;
 
-        if (!endpoints.data) {
+        if (!buf) {
                 w->overflow = true;
                 return 0;
         }
-        put_endpoints(&endpoints, d, request);
+        all = writer_on(buf, n_endpoints);
+        secure = writer_on(buf + n_endpoints, n_endpoints);
+        put_endpoints(&all, d, request, true);
+        put_endpoints(&secure, d, request, false);
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
 
@@ -135,11 +148,11 @@ static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_re
                         break;
                 if (!discovery_lists(m, request, r))
                         continue;
-                put_link(w, r, writer_span(&endpoints));
+                put_link(w, r, writer_span(is_plain(m, r) ? &all : &secure));
                 n++;
         }
         rep_end_array(w, begun, n);
-        ocf_free(endpoints.data);
+        ocf_free(buf);
         return n;
 }
 

@@ -128,6 +128,34 @@ static void test_endpoints_of_the_asked_interface_and_family(void **state) {
         model_free(m);
 }
 
+static void test_plain_endpoints_only_of_what_is_served_plainly(void **state) {
+        struct device_endpoint endpoints[] = {
+                { .ip = { [10] = 0xff, [11] = 0xff, 10, 0, 0, 1 }, .port = 5683, .interface = 2 },
+                { .ip = { [10] = 0xff, [11] = 0xff, 10, 0, 0, 1 },
+                  .port = 5684,
+                  .interface = 2,
+                  .secure = true },
+        };
+        struct model *m = with_resources();
+        struct ocf_request q = request(COAP_GET, "/oic/res", "");
+        struct span link, eps;
+
+        assert_int_equal(device_set_endpoints(m->devices[0], endpoints, 2), 0);
+        m->allow_insecure = true;
+        q.subject.kind = SUBJECT_LOCAL; /* it sees all resources */
+        assert_true(has_link(m, q, "/open", &link));
+        assert_int_equal(endpoints_of(link, &eps), 2);
+        assert_true(has_link(m, q, "/closed", &link));
+        assert_int_equal(endpoints_of(link, &eps), 1);
+        expect_text(eps, "ep", "coaps://10.0.0.1:5684");
+        m->allow_insecure = false;
+        assert_true(has_link(m, q, "/open", &link));
+        assert_int_equal(endpoints_of(link, &eps), 1);
+        assert_true(has_link(m, q, "/oic/d", &link));
+        assert_int_equal(endpoints_of(link, &eps), 2);
+        model_free(m);
+}
+
 static void test_filters(void **state) {
         struct model *m = with_resources();
         struct ocf_request q = request(COAP_GET, "/oic/res", "rt=oic.wk.p&rt=oic.wk.d");
@@ -253,6 +281,7 @@ int main(void) {
                 cmocka_unit_test(test_what_the_wire_sees_of_an_unowned_device),
                 cmocka_unit_test(test_a_link),
                 cmocka_unit_test(test_endpoints_of_the_asked_interface_and_family),
+                cmocka_unit_test(test_plain_endpoints_only_of_what_is_served_plainly),
                 cmocka_unit_test(test_filters),
                 cmocka_unit_test(test_baseline_is_an_array_of_one_map),
                 cmocka_unit_test(test_it_changes_when_links_or_addresses_do),
