@@ -13,16 +13,16 @@
 
 struct outcome {
         uint32_t n_requests, n_closed;
-        uint32_t sum; /* of all bytes of paths and payloads, and of what went out */
+        uint32_t in, out; /* sums of all bytes of paths and payloads, and of what went out */
 };
 
 static uint32_t no_random(void *context) {
         return 4711;
 }
 
-static void add(struct outcome *o, struct span s) {
+static void add(uint32_t *sum, struct span s) {
         for (size_t i = 0; i < s.n; i++)
-                o->sum = o->sum * 31 + s.data[i];
+                *sum = *sum * 31 + s.data[i];
 }
 
 static void pop_events(struct coap_endpoint *ep, struct outcome *o) {
@@ -38,8 +38,8 @@ static void pop_events(struct coap_endpoint *ep, struct outcome *o) {
                 if (e.type != COAP_EVENT_REQUEST)
                         continue;
                 o->n_requests++;
-                add(o, e.request.path);
-                add(o, e.request.payload);
+                add(&o->in, e.request.path);
+                add(&o->in, e.request.payload);
                 must_hold(coap_endpoint_respond(ep, 1000, e.id, &r) == 0);
         }
 }
@@ -51,7 +51,7 @@ static void hear(struct coap_endpoint *ep, struct outcome *o) {
 
         while ((n = coap_endpoint_transmit(ep, 1000, &to, buf, sizeof(buf)))) {
                 must_hold(to.stream);
-                add(o, span_of(buf, n));
+                add(&o->out, span_of(buf, n));
         }
 }
 
