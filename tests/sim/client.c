@@ -19,7 +19,8 @@ static bool is_observation(const struct ask *a) {
 }
 
 static bool is_long(enum ask_kind kind) {
-        return kind == ASK_LONG || kind == ASK_UPLOAD || kind == ASK_BOTH || kind == ASK_WATCH;
+        return kind == ASK_LONG || kind == ASK_VALID || kind == ASK_UPLOAD || kind == ASK_BOTH ||
+               kind == ASK_WATCH;
 }
 
 /* ---- asking ---- */
@@ -86,6 +87,8 @@ static int send_ask(struct world *w, struct node *n, uint32_t key, const struct 
         ask.ocf_version = world_draw(w) % 4 == 0;
         ask.no_response = a->kind == ASK_QUIET ? 26 : 0;
         ask.timeout_ms = a->timeout_ms;
+        if (a->kind == ASK_VALID)
+                ask.etag = span_of(&a->state, sizeof(a->state));
         ask.user = key;
         body_write(body, a->n_up, key, 0);
         ask.payload = span_of(body, a->n_up);
@@ -150,8 +153,11 @@ void client_begin(struct world *w, struct node *n) {
                 a.n_up = a.kind == ASK_UPLOAD || a.kind == ASK_BOTH         ? draw_length(w)
                          : server_has_effect(a.kind) || a.kind == ASK_FETCH ? BODY_LEAST
                                                                             : 0;
-                a.n_down = a.kind == ASK_LONG || a.kind == ASK_BOTH || a.kind == ASK_WATCH ? draw_length(w)
-                                                                                           : BODY_LEAST;
+                a.n_down =
+                        a.kind == ASK_LONG || a.kind == ASK_VALID || a.kind == ASK_BOTH || a.kind == ASK_WATCH
+                                ? draw_length(w)
+                                : BODY_LEAST;
+                a.state = a.kind == ASK_VALID ? w->nodes[a.server].state - world_draw(w) % 2 : 0;
                 a.timeout_ms = world_draw(w) % 2 ? 0 : world_draw_from(w, w->scenario->timeout_ms);
                 if (!world_percent(w, w->scenario->tcp) || !connection_to(w, n, a.server, &peer))
                         peer = network_peer(&n->station, &w->nodes[a.server].station);
@@ -234,11 +240,23 @@ static void compare_body(struct world *w, const struct coap_event *e, uint32_t k
                 a->state = version;
 }
 
+/* 2.03 is about the body that the client named, and brings none. */
+static void compare_etag(struct world *w, const struct coap_event *e, uint32_t key) {
+        const struct ask *a = &w->asks[key];
+
+        if (a->kind != ASK_VALID || e->reply.payload.n ||
+            !span_equal(e->reply.etag, span_of(&a->state, sizeof(a->state))))
+                invariant_broken(w, "an answer that belongs to another request", "2.03 to %u", key);
+}
+
 static void take_response(struct world *w, struct node *n, const struct coap_event *e, uint32_t key) {
         struct ask *a = &w->asks[key];
 
         compare_peer(w, e, key);
-        if (e->reply.code < COAP_BAD_REQUEST) {
+        if (e->reply.code == COAP_VALID) {
+                compare_etag(w, e, key);
+                a->answered = true;
+        } else if (e->reply.code < COAP_BAD_REQUEST) {
                 compare_body(w, e, key);
                 a->answered = true;
                 if (server_has_effect(a->kind) && !a->n_handled)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const ask_kind_names[N_ASK_KINDS] = { "get",    "fetch", "post",    "put",   "delete",  "patch",
-                                                  "slow",   "late",  "dies",    "quiet", "refused", "long",
-                                                  "upload", "both",  "observe", "watch" };
+const char *const ask_kind_names[N_ASK_KINDS] = { "get",   "valid",  "fetch", "post",    "put",   "delete",
+                                                  "patch", "slow",   "late",  "dies",    "quiet", "refused",
+                                                  "long",  "upload", "both",  "observe", "watch" };
 
 const char *const action_names[N_ACTIONS] = { "partition", "heal",   "deaf",  "mute",   "reboot",
                                               "vanish",    "rebind", "sleep", "loss",   "delay",
@@ -203,8 +203,13 @@ static bool read_line(struct scenario *s, char *line) {
         const char *word = next_word(&rest);
         struct range r;
 
-        if (!word || *word == '#')
+        if (!word)
                 return true;
+        if (*word == '#') {
+                if (!*s->reason && rest)
+                        (void)snprintf(s->reason, sizeof(s->reason), "%.*s", (int)strcspn(rest, "\n"), rest);
+                return true;
+        }
         for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
                 if (strcmp(word, ranges[i].name) == 0) {
                         if (!read_range(next_word(&rest), &r))

@@ -51,6 +51,7 @@ struct range {
 
 enum ask_kind {
         ASK_GET,
+        ASK_VALID, /* has a body already, and asks whether it still holds: 2.03 or a new one */
         ASK_FETCH,
         ASK_POST,
         ASK_PUT,
@@ -120,6 +121,7 @@ struct action {
 
 struct scenario {
         char name[48];
+        char reason[128]; /* its first comment */
         struct range nodes, servers, loss, twice, delay_ms, late, late_ms, drop, mtu, body;
         struct range pause_ms, change_ms, hold_ms, until_ms, settle_ms, timeout_ms;
         struct range max_age_s, szx;

@@ -13,14 +13,15 @@ static const struct {
         const char *path;
         uint8_t method;
 } routes[N_ASK_KINDS] = {
-        [ASK_GET] = { "/state", COAP_GET },        [ASK_FETCH] = { "/fetch", COAP_FETCH },
-        [ASK_POST] = { "/effect", COAP_POST },     [ASK_PUT] = { "/effect", COAP_PUT },
-        [ASK_DELETE] = { "/effect", COAP_DELETE }, [ASK_PATCH] = { "/effect", COAP_IPATCH },
-        [ASK_SLOW] = { "/slow", COAP_POST },       [ASK_LATE] = { "/late", COAP_POST },
-        [ASK_DIES] = { "/dies", COAP_POST },       [ASK_REFUSED] = { "/refused", COAP_POST },
-        [ASK_QUIET] = { "/effect", COAP_POST },    [ASK_LONG] = { "/long", COAP_GET },
-        [ASK_UPLOAD] = { "/upload", COAP_PUT },    [ASK_BOTH] = { "/both", COAP_POST },
-        [ASK_OBSERVE] = { "/observed", COAP_GET }, [ASK_WATCH] = { "/watched", COAP_GET },
+        [ASK_GET] = { "/state", COAP_GET },        [ASK_VALID] = { "/valid", COAP_GET },
+        [ASK_FETCH] = { "/fetch", COAP_FETCH },    [ASK_POST] = { "/effect", COAP_POST },
+        [ASK_PUT] = { "/effect", COAP_PUT },       [ASK_DELETE] = { "/effect", COAP_DELETE },
+        [ASK_PATCH] = { "/effect", COAP_IPATCH },  [ASK_SLOW] = { "/slow", COAP_POST },
+        [ASK_LATE] = { "/late", COAP_POST },       [ASK_DIES] = { "/dies", COAP_POST },
+        [ASK_REFUSED] = { "/refused", COAP_POST }, [ASK_QUIET] = { "/effect", COAP_POST },
+        [ASK_LONG] = { "/long", COAP_GET },        [ASK_UPLOAD] = { "/upload", COAP_PUT },
+        [ASK_BOTH] = { "/both", COAP_POST },       [ASK_OBSERVE] = { "/observed", COAP_GET },
+        [ASK_WATCH] = { "/watched", COAP_GET },
 };
 
 /* An app's answer that is still to come. */
@@ -62,7 +63,7 @@ static void answer(struct world *w, struct node *n, coap_id id, uint32_t key, bo
                                    .resource = a->kind == ASK_WATCH ? RESOURCE_WATCHED : RESOURCE_OBSERVED };
 
         body_write(body, a->n_down, key, n->state);
-        if (a->kind == ASK_LONG && key % 2)
+        if ((a->kind == ASK_LONG && key % 2) || a->kind == ASK_VALID)
                 r.etag = span_of(&n->state, sizeof(n->state));
         (void)coap_endpoint_respond(n->ep, w->now_ms, id, &r); /* nobody may wait any more */
 }
@@ -146,6 +147,20 @@ static void compare(struct world *w, const struct node *n, const struct coap_eve
                                  n->station.index);
 }
 
+static void validate(struct world *w, struct node *n, const struct coap_event *e, uint32_t key) {
+        const struct span etag = span_of(&n->state, sizeof(n->state));
+        const struct coap_response valid = {
+                .code = COAP_VALID, .content_format = COAP_FORMAT_NONE, .max_age_s = -1, .etag = etag
+        };
+
+        if (e->request.n_etags > 1)
+                invariant_broken(w, "a handler was told of another request", "request %u has two ETags", key);
+        else if (e->request.n_etags && span_equal(e->request.etags[0], etag)) /* a later block has none */
+                (void)coap_endpoint_respond(n->ep, w->now_ms, e->id, &valid);
+        else
+                answer(w, n, e->id, key, false);
+}
+
 static void handle(struct world *w, struct node *n, const struct coap_event *e, uint32_t key) {
         enum ask_kind kind = w->asks[key].kind;
 
@@ -163,6 +178,9 @@ static void handle(struct world *w, struct node *n, const struct coap_event *e, 
         case ASK_BOTH:
         case ASK_QUIET:
                 answer(w, n, e->id, key, false);
+                return;
+        case ASK_VALID:
+                validate(w, n, e, key);
                 return;
         case ASK_OBSERVE:
         case ASK_WATCH:

@@ -147,7 +147,7 @@ int main(int argc, char **argv) {
                 r = 2;
         } else if (o.list) {
                 for (int i = 0; i < n; i++)
-                        puts(all[i].name);
+                        printf("%-20s %s\n", all[i].name, all[i].reason);
         } else {
                 r = o.seed ? replay(&o, all, (uint32_t)n) : play_all(&o, all, (uint32_t)n);
         }
