@@ -12,11 +12,11 @@ static bool is_meant(const struct device *d, struct span query) {
         struct span key, value;
         bool asked = false;
 
-        uuid_format(&d->di, di);
         while (query_next(&query, &key, &value)) {
                 if (!span_equal_ignoring_case(key, SPAN_LITERAL("di")))
                         continue;
                 asked = true;
+                uuid_format(&d->di, di);
                 if (span_equal_ignoring_case(value, span_of_string(di)))
                         return true;
         }

@@ -10,6 +10,23 @@ static void account_key(const struct coap_peer *peer, uint8_t ret[16]) {
                 memset(ret + 8, 0, 8);
 }
 
+static struct coap_account *find(const struct coap_endpoint *ep, const uint8_t ip[16], uint64_t hash) {
+        for (struct coap_hash_node *n = coap_hash_first(&ep->by_account, hash); n; n = n->next) {
+                struct coap_account *a = OCF_CONTAINER_OF(n, struct coap_account, node);
+
+                if (n->hash == hash && memcmp(a->ip, ip, 16) == 0)
+                        return a;
+        }
+        return NULL;
+}
+
+struct coap_account *coap_account_find(const struct coap_endpoint *ep, const struct coap_peer *peer) {
+        uint8_t ip[16];
+
+        account_key(peer, ip);
+        return find(ep, ip, coap_hash_bytes(ep->seed, ip, sizeof(ip)));
+}
+
 struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct coap_peer *peer) {
         struct coap_account *a;
         uint8_t ip[16];
@@ -17,11 +34,9 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep, const struct 
 
         account_key(peer, ip);
         hash = coap_hash_bytes(ep->seed, ip, sizeof(ip));
-        for (struct coap_hash_node *n = coap_hash_first(&ep->by_account, hash); n; n = n->next) {
-                a = OCF_CONTAINER_OF(n, struct coap_account, node);
-                if (n->hash == hash && memcmp(a->ip, ip, sizeof(ip)) == 0)
-                        return a;
-        }
+        a = find(ep, ip, hash);
+        if (a)
+                return a;
         a = coap_pool_take(&ep->accounts);
         if (!a)
                 return NULL;
@@ -54,15 +69,22 @@ bool coap_account_keep(struct coap_endpoint *ep, struct coap_account *a, struct 
         return true;
 }
 
-bool coap_account_append(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s,
-                         struct coap_cursor *end, struct span bytes) {
+static bool append(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s,
+                   struct coap_cursor *end, struct span bytes) {
+        uint32_t n_max = ep->config.limits.n_pages_per_peer;
         uint32_t n_more = coap_pages_for(s->n + bytes.n) - coap_pages_for(s->n);
 
-        if (n_more > ep->config.limits.n_pages_per_peer -
-                             ocf_min_size(a->n_pages, ep->config.limits.n_pages_per_peer) ||
-            !coap_pages_append(&ep->pages, s, end, bytes))
+        if (n_more > n_max - ocf_min_size(a->n_pages, n_max) || !coap_pages_append(&ep->pages, s, end, bytes))
                 return false;
         a->n_pages += n_more;
+        return true;
+}
+
+bool coap_account_append(struct coap_endpoint *ep, uint64_t now_ms, struct coap_account *a,
+                         struct coap_stretch *s, struct coap_cursor *end, struct span bytes) {
+        while (!append(ep, a, s, end, bytes))
+                if (!coap_body_make_room(ep, now_ms))
+                        return false;
         return true;
 }
 

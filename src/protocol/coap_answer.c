@@ -153,12 +153,15 @@ struct span coap_answer_block(struct coap_endpoint *ep, uint64_t now_ms, const s
         if (b.w.overflow || b.w.n + p.n > b.w.n_max)
                 return plain_error(ep, shape, COAP_INTERNAL_SERVER_ERROR, "The block is too long", options);
         coap_pages_read(&ep->pages, body->bytes, &body->reader, p.offset, b.w.data + b.w.n, p.n);
+        body->fetched = p.offset + p.n == p.n_total;
         b.w.n += p.n;
         return writer_span(&b.w);
 }
 
 struct coap_answer_options coap_answer_piggybacked(struct coap_endpoint *ep, struct coap_account *a,
                                                    const struct coap_shape *shape) {
+        if (!a && !shape->confirmable) /* an id of the peer's own count, where it has one */
+                a = coap_account_find(ep, &shape->peer);
         return (struct coap_answer_options){
                 .type = shape->confirmable ? COAP_ACK : COAP_NON,
                 .mid = shape->confirmable ? shape->mid : coap_endpoint_next_mid(ep, a),

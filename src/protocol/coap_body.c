@@ -32,11 +32,11 @@ void coap_body_touch(struct coap_endpoint *ep, uint64_t now_ms, struct coap_body
         list_link_tail(&ep->due_bodies, &b->due);
 }
 
-static bool make_room(struct coap_endpoint *ep, uint64_t now_ms) {
+bool coap_body_make_room(struct coap_endpoint *ep, uint64_t now_ms) {
         struct list *first = list_first(&ep->due_bodies);
         struct coap_body *b = first ? LIST_ENTRY(first, struct coap_body, due) : NULL;
 
-        if (!b || b->due_ms - BODY_IDLE_MS + BODY_BUSY_MS > now_ms)
+        if (!b || (!b->fetched && b->due_ms - BODY_IDLE_MS + BODY_BUSY_MS > now_ms))
                 return false;
         coap_body_free(ep, b);
         return true;
@@ -57,13 +57,13 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
         if (coap_pages_for(response->payload.n) > ep->config.limits.n_pages_per_peer)
                 return NULL; /* whatever made room for it */
         while (!(b = coap_pool_take(&ep->bodies)))
-                if (!make_room(ep, now_ms))
+                if (!coap_body_make_room(ep, now_ms))
                         return NULL;
         list_init(&b->due);
         a = coap_account_obtain(ep, &shape->peer);
         while (a && !coap_account_keep(ep, a, response->payload, &b->bytes)) {
                 /* The account may have gone with the body that made room. */
-                a = make_room(ep, now_ms) ? coap_account_obtain(ep, &shape->peer) : NULL;
+                a = coap_body_make_room(ep, now_ms) ? coap_account_obtain(ep, &shape->peer) : NULL;
         }
         if (!a) {
                 a = coap_account_obtain(ep, &shape->peer);
@@ -81,6 +81,23 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
         coap_hash_link(&ep->by_body, &b->node, shape->request_hash);
         coap_body_touch(ep, now_ms, b);
         return b;
+}
+
+/*
+ * A GET for the last block that comes again is simply answered anew. What came of
+ * an effect cannot be: it stays, but is the first to go.
+ */
+void coap_body_fetched(struct coap_endpoint *ep, struct coap_body *b, uint8_t method) {
+        struct list *first;
+
+        if (!coap_has_effect(method)) {
+                coap_body_free(ep, b);
+                return;
+        }
+        first = list_first(&ep->due_bodies);
+        b->due_ms = ocf_min_u64(b->due_ms, LIST_ENTRY(first, struct coap_body, due)->due_ms);
+        list_unlink(&b->due);
+        list_link_head(&ep->due_bodies, &b->due);
 }
 
 void coap_body_tick(struct coap_endpoint *ep, uint64_t now_ms) {

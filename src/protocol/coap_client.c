@@ -66,7 +66,7 @@ struct coap_client *coap_client_find_token(const struct coap_endpoint *ep, const
 /* ---- partners ---- */
 
 static struct coap_partner *partner_find(const struct coap_endpoint *ep, const struct coap_peer *peer) {
-        uint64_t hash = coap_hash_bytes(ep->seed, peer, sizeof(*peer));
+        uint64_t hash = coap_endpoint_peer_hash(ep, peer);
 
         for (struct coap_hash_node *n = coap_hash_first(&ep->by_partner, hash); n; n = n->next) {
                 struct coap_partner *p = OCF_CONTAINER_OF(n, struct coap_partner, node);
@@ -86,7 +86,7 @@ static struct coap_partner *partner_obtain(struct coap_endpoint *ep, const struc
         p->peer = *peer;
         list_init(&p->clients);
         list_init(&p->queue);
-        coap_hash_link(&ep->by_partner, &p->node, coap_hash_bytes(ep->seed, peer, sizeof(*peer)));
+        coap_hash_link(&ep->by_partner, &p->node, coap_endpoint_peer_hash(ep, peer));
         return p;
 }
 
@@ -228,18 +228,20 @@ void coap_client_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_cli
         }
 }
 
-static bool keep_texts(struct coap_endpoint *ep, struct coap_client *c, const struct coap_ask *ask) {
+static bool keep_texts(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c,
+                       const struct coap_ask *ask) {
         const struct span texts[] = { ask->path, ask->query, ask->etag, ask->if_match };
         struct coap_cursor end = { 0 };
 
         for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-                if (!coap_account_append(ep, c->account, &c->texts, &end, texts[i]))
+                if (!coap_account_append(ep, now_ms, c->account, &c->texts, &end, texts[i]))
                         return false;
         c->n_path = (uint16_t)ask->path.n;
         c->n_query = (uint16_t)ask->query.n;
         c->n_etag = (uint8_t)ask->etag.n;
         c->n_if_match = (uint8_t)ask->if_match.n;
-        return !ask->payload.n || coap_account_keep(ep, c->account, ask->payload, &c->payload);
+        end = (struct coap_cursor){ 0 };
+        return coap_account_append(ep, now_ms, c->account, &c->payload, &end, ask->payload);
 }
 
 int coap_endpoint_request(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer,
@@ -251,7 +253,7 @@ int coap_endpoint_request(struct coap_endpoint *ep, uint64_t now_ms, const struc
         c = client_new(ep, peer);
         if (!c)
                 return COAP_E_FULL;
-        if (!keep_texts(ep, c, ask)) {
+        if (!keep_texts(ep, now_ms, c, ask)) {
                 coap_client_free(ep, now_ms, c);
                 return COAP_E_FULL;
         }

@@ -12,8 +12,13 @@ uint32_t coap_endpoint_random_below(struct coap_endpoint *ep, uint32_t n) {
         return n ? (uint32_t)((uint64_t)ep->config.random(ep->config.random_context) * n >> 32) : 0;
 }
 
+uint64_t coap_endpoint_peer_hash(const struct coap_endpoint *ep, const struct coap_peer *peer) {
+        return coap_peer_equal(peer, &ep->hot_peer) ? ep->hot_hash
+                                                    : coap_hash_bytes(ep->seed, peer, sizeof(*peer));
+}
+
 uint64_t coap_endpoint_mid_hash(const struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid) {
-        return coap_hash_bytes(ep->seed ^ mid, peer, sizeof(*peer));
+        return coap_hash_mix(coap_endpoint_peer_hash(ep, peer), mid);
 }
 
 /* What does not fit any more is lost, as a network loses things. */
@@ -49,10 +54,13 @@ static void expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_timer 
         }
 }
 
-/* Every timer that is due is set again, or goes. */
+/* Every timer that is due is set again, or goes. Nothing becomes due at the moment in which it was set. */
 void coap_endpoint_tick(struct coap_endpoint *ep, uint64_t now_ms) {
         struct coap_timer *t;
 
+        if (ep->ticked_ms == now_ms)
+                return;
+        ep->ticked_ms = now_ms;
         coap_exchange_tick(ep, now_ms);
         while ((t = coap_timer_first(&ep->timers)) && t->due_ms <= now_ms)
                 expire(ep, now_ms, t);

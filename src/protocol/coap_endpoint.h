@@ -113,11 +113,11 @@ enum coap_event_type {
         COAP_EVENT_NONE,
         COAP_EVENT_REQUEST,  /* answer with respond(), or give it up with ignore() */
         COAP_EVENT_NOTIFY,   /* an observer is due: respond() as to the GET in request, which is the one it
-                                registered with */
+                                registered with; its path is not kept: resource says what it was */
         COAP_EVENT_RESPONSE, /* to a request of ours; more may follow while reply.more */
         COAP_EVENT_FAILED,   /* a request of ours ended without a response, see reply.failure */
-        COAP_EVENT_CLOSE,    /* close this connection once all that transmit() has for it is written; its
-                                stream is forgotten already */
+        COAP_EVENT_CLOSE,    /* close this connection, its stream is forgotten already; but pop transmit() to
+                                its end first, and write what it gave: the last word may be an Abort */
 };
 
 /* Why a request of ours got no response. */

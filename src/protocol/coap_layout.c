@@ -123,6 +123,7 @@ struct coap_endpoint *coap_endpoint_init(void *memory, const struct coap_config 
         high = config->random(config->random_context);
         ep->etag_seed = (uint64_t)high << 32 | config->random(config->random_context);
         ep->next_mid = (uint16_t)config->random(config->random_context);
+        ep->hot_hash = coap_hash_bytes(ep->seed, &ep->hot_peer, sizeof(ep->hot_peer));
         list_init(&ep->pending_unacknowledged);
         list_init(&ep->pending);
         list_init(&ep->remembered_con);

@@ -50,14 +50,10 @@ static void resource_release(struct coap_endpoint *ep, struct coap_resource *r) 
 
 /* ---- one observer ---- */
 
-static uint64_t peer_hash(const struct coap_endpoint *ep, const struct coap_peer *peer) {
-        return coap_hash_bytes(ep->seed, peer, sizeof(*peer));
-}
-
 /* Walks the observers of one peer: pass NULL to begin. */
 static struct coap_observer *next_of_peer(const struct coap_endpoint *ep, const struct coap_peer *peer,
                                           struct coap_observer *after) {
-        uint64_t hash = peer_hash(ep, peer);
+        uint64_t hash = coap_endpoint_peer_hash(ep, peer);
         struct coap_hash_node *n = after ? after->node.next : coap_hash_first(&ep->by_observer, hash);
 
         for (; n; n = n->next) {
@@ -151,7 +147,7 @@ struct coap_observer *coap_observer_new(struct coap_endpoint *ep, uint64_t now_m
         list_init(&o->due);
         list_link_tail(&r->observers, &o->resource_link);
         r->n_observers++;
-        coap_hash_link(&ep->by_observer, &o->node, peer_hash(ep, &o->peer));
+        coap_hash_link(&ep->by_observer, &o->node, coap_endpoint_peer_hash(ep, &o->peer));
         return o;
 }
 

@@ -54,6 +54,13 @@ static inline struct coap_hash_node *coap_hash_first(const struct coap_hash *h, 
         return h->heads[hash & h->mask];
 }
 
+/* One more number into a hash. */
+static inline uint64_t coap_hash_mix(uint64_t hash, uint64_t v) {
+        unsigned __int128 product = (unsigned __int128)(hash ^ v) * 0x9e3779b97f4a7c15u;
+
+        return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 /* A hash that nobody can aim at who does not know the seed. */
 uint64_t coap_hash_bytes(uint64_t seed, const void *data, size_t n);
 

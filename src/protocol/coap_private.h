@@ -141,6 +141,7 @@ struct coap_body {
         struct coap_stretch bytes;
         struct coap_cursor reader;
         uint8_t code;
+        bool fetched; /* its last block was asked for */
         uint8_t n_etag;
         uint8_t etag[COAP_ETAG_MAX];
         int content_format;
@@ -280,6 +281,8 @@ struct coap_endpoint {
         struct coap_config config;
         uint64_t seed, etag_seed; /* ETags leave the house, the other hashes never do */
         uint64_t echo_key[2];
+        struct coap_peer hot_peer; /* of the datagram that came last: asked for again and again */
+        uint64_t hot_hash, ticked_ms;
         uint16_t next_mid;
         struct coap_pool accounts, exchanges, reliables, observers, resources, bodies, delayed, uploads,
                 clients, partners, streams;
@@ -318,8 +321,10 @@ struct coap_account *coap_account_obtain(struct coap_endpoint *ep,
 void coap_account_release(struct coap_endpoint *ep, struct coap_account *a); /* freed when it holds nothing */
 bool coap_account_keep(struct coap_endpoint *ep, struct coap_account *a, struct span s,
                        struct coap_stretch *ret);
-bool coap_account_append(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s,
-                         struct coap_cursor *end, struct span bytes);
+/* Bodies that nobody fetches make room for it. */
+bool coap_account_append(struct coap_endpoint *ep, uint64_t now_ms, struct coap_account *a,
+                         struct coap_stretch *s, struct coap_cursor *end, struct span bytes);
+struct coap_account *coap_account_find(const struct coap_endpoint *ep, const struct coap_peer *peer);
 void coap_account_drop(struct coap_endpoint *ep, struct coap_account *a, struct coap_stretch *s);
 
 /* coap_endpoint.c */
@@ -333,6 +338,7 @@ static inline bool coap_endpoint_has_room(const struct coap_endpoint *ep) {
 
 uint16_t coap_endpoint_next_mid(struct coap_endpoint *ep, struct coap_account *a); /* a may be NULL */
 uint32_t coap_endpoint_random_below(struct coap_endpoint *ep, uint32_t n);
+uint64_t coap_endpoint_peer_hash(const struct coap_endpoint *ep, const struct coap_peer *peer);
 uint64_t coap_endpoint_mid_hash(const struct coap_endpoint *ep, const struct coap_peer *peer, uint16_t mid);
 void coap_endpoint_send(struct coap_endpoint *ep, const struct coap_peer *to, struct span message);
 void coap_endpoint_send_empty(struct coap_endpoint *ep, const struct coap_peer *to, enum coap_type type,
@@ -409,6 +415,9 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
                                  const struct coap_response *response, struct span etag); /* NULL: no room */
 void coap_body_free(struct coap_endpoint *ep, struct coap_body *b);
 void coap_body_touch(struct coap_endpoint *ep, uint64_t now_ms, struct coap_body *b);
+void coap_body_fetched(struct coap_endpoint *ep, struct coap_body *b,
+                       uint8_t method);                              /* its last block went */
+bool coap_body_make_room(struct coap_endpoint *ep, uint64_t now_ms); /* gives one up; false: all are busy */
 void coap_body_tick(struct coap_endpoint *ep, uint64_t now_ms);
 
 /* coap_answer.c: writes the message for a response into ep->message. */

@@ -58,7 +58,7 @@ static struct coap_shape shape_of_request(const struct coap_endpoint *ep, const 
                                           unsigned via, size_t n_in) {
         const struct coap_request *r = &d->request;
         uint64_t h =
-                coap_hash_bytes(ep->seed ^ (uint64_t)(r->accept + 1) << 8 ^ m->code, peer, sizeof(*peer));
+                coap_hash_mix(coap_endpoint_peer_hash(ep, peer), (uint64_t)(r->accept + 1) << 8 ^ m->code);
         uint8_t szx1 = d->block1_szx < ep->config.block_szx ? d->block1_szx : (uint8_t)ep->config.block_szx;
         struct coap_shape s = {
                 .peer = *peer,
@@ -132,6 +132,8 @@ static bool answer_block(struct coap_endpoint *ep, uint64_t now_ms, const struct
         coap_body_touch(ep, now_ms, body);
         options = coap_answer_piggybacked(ep, body->account, shape);
         coap_answer_send(ep, now_ms, shape, coap_answer_block(ep, now_ms, shape, body, &options), &options);
+        if (body->fetched)
+                coap_body_fetched(ep, body, shape->method);
         return true;
 }
 
@@ -294,6 +296,8 @@ void coap_endpoint_receive(struct coap_endpoint *ep, uint64_t now_ms, const stru
         int r;
 
         ep->counts.n_received++;
+        ep->hot_hash = coap_hash_bytes(ep->seed, peer, sizeof(*peer));
+        ep->hot_peer = *peer;
         coap_endpoint_tick(ep, now_ms);
         if (!coap_endpoint_has_room(ep)) {
                 ep->counts.n_refused_full++; /* nothing is done that could not be answered */

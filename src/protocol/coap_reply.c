@@ -139,8 +139,8 @@ static bool is_without_version(struct coap_client *c, const struct coap_message 
 }
 
 /* 4.01 with an Echo value: the peer wants to see it back (RFC 9175, 2.3). */
-static bool takes_echo(struct coap_endpoint *ep, struct coap_client *c, const struct coap_message *m,
-                       const struct details *d) {
+static bool takes_echo(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c,
+                       const struct coap_message *m, const struct details *d) {
         struct coap_cursor end = { 0 };
         uint8_t texts[COAP_TEXTS_MAX];
         struct coap_stretch with = { 0 };
@@ -150,7 +150,7 @@ static bool takes_echo(struct coap_endpoint *ep, struct coap_client *c, const st
                 return false;
         coap_pages_copy(&ep->pages, c->texts, 0, texts, n);
         memcpy(texts + n, d->echo.data, d->echo.n);
-        if (!coap_account_append(ep, c->account, &with, &end, span_of(texts, n + d->echo.n)))
+        if (!coap_account_append(ep, now_ms, c->account, &with, &end, span_of(texts, n + d->echo.n)))
                 return false;
         coap_account_drop(ep, c->account, &c->texts);
         c->texts = with;
@@ -250,7 +250,7 @@ static enum body take_block2(struct coap_endpoint *ep, uint64_t now_ms, struct c
         if ((d->more && (!m->payload.n || m->payload.n % coap_block_size(d->szx2))) ||
             c->body.n + m->payload.n > ep->config.limits.n_body)
                 return fail_body(ep, now_ms, c, COAP_FAILURE_BODY);
-        if (!coap_account_append(ep, c->account, &c->body, &c->end, m->payload))
+        if (!coap_account_append(ep, now_ms, c->account, &c->body, &c->end, m->payload))
                 return fail_body(ep, now_ms, c, COAP_FAILURE_FULL);
         if (d->more) {
                 c->szx2 = d->szx2;
@@ -348,7 +348,7 @@ bool coap_reply_take(struct coap_endpoint *ep, uint64_t now_ms, const struct coa
                 coap_client_fail(ep, now_ms, c, COAP_FAILURE_BAD_OPTION);
                 return true;
         }
-        if (is_without_version(c, m) || takes_echo(ep, c, m, &d)) {
+        if (is_without_version(c, m) || takes_echo(ep, now_ms, c, m, &d)) {
                 c->without_version |= m->code == COAP_BAD_OPTION;
                 begin_again(ep, now_ms, c);
                 return true;

@@ -363,8 +363,8 @@ static void take_message(struct coap_endpoint *ep, uint64_t now_ms, struct coap_
         on_message(ep, now_ms, s, &m, whole.n);
 }
 
-static bool keep(struct coap_endpoint *ep, struct coap_stream *s, struct span bytes) {
-        if (coap_account_append(ep, s->account, &s->partial, &s->end, bytes))
+static bool keep(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s, struct span bytes) {
+        if (coap_account_append(ep, now_ms, s->account, &s->partial, &s->end, bytes))
                 return true;
         abort_stream(ep, s, 0, "No room for this message now");
         return false;
@@ -386,8 +386,8 @@ static size_t add_to_partial(struct coap_endpoint *ep, uint64_t now_ms, struct c
         struct header h;
         size_t n = ocf_min_size(n_wanted(ep, s, &h), data.n);
 
-        if (!keep(ep, s, span_of(data.data, n)) || (n_wanted(ep, s, &h) && !h.n) || !is_sound(ep, s, &h) ||
-            s->partial.n < h.n_total)
+        if (!keep(ep, now_ms, s, span_of(data.data, n)) || (n_wanted(ep, s, &h) && !h.n) ||
+            !is_sound(ep, s, &h) || s->partial.n < h.n_total)
                 return n;
         coap_pages_copy(&ep->pages, s->partial, 0, ep->stream_message, s->partial.n);
         h.n_total = s->partial.n;
@@ -406,7 +406,7 @@ static size_t take_some(struct coap_endpoint *ep, uint64_t now_ms, struct coap_s
         if (h.n && !is_sound(ep, s, &h))
                 return data.n;
         if (!h.n || h.n_total > data.n) {
-                (void)keep(ep, s, data);
+                (void)keep(ep, now_ms, s, data);
                 return data.n;
         }
         take_message(ep, now_ms, s, &h, span_of(data.data, h.n_total));

@@ -105,7 +105,7 @@ static enum coap_upload_outcome add(struct coap_endpoint *ep, uint64_t now_ms, c
                 return refused(ep, now_ms, shape, COAP_REQUEST_ENTITY_INCOMPLETE,
                                "Blocks before this one are missing: begin again", -1);
         if (offset == u->bytes.n &&
-            !coap_account_append(ep, u->account, &u->bytes, &u->end, d->request.payload)) {
+            !coap_account_append(ep, now_ms, u->account, &u->bytes, &u->end, d->request.payload)) {
                 coap_upload_free(ep, u);
                 return refused(ep, now_ms, shape, COAP_SERVICE_UNAVAILABLE,
                                "No room for more of this body now", 5);

@@ -264,6 +264,61 @@ static void test_full_is_an_answer(void **state) {
         world_close(&w);
 }
 
+static uint32_t n_pages(struct world *w) {
+        struct coap_counts c;
+
+        coap_endpoint_counts(w->ep, &c);
+        return c.n_pages;
+}
+
+static void get_block(struct world *w, const struct coap_peer *p, uint16_t mid, uint32_t num) {
+        uint8_t buf[64];
+        struct coap_builder b = coap_build(buf, sizeof(buf), COAP_CON, COAP_GET, mid, NULL, 0);
+
+        coap_build_option(&b, COAP_OPTION_URI_PATH, SPAN_LITERAL("long"));
+        coap_build_uint(&b, COAP_OPTION_BLOCK2, num << 4 | 6);
+        say(w, p, false, buf, b.w.n);
+        if (pop(w))
+                answer(w, (struct coap_response){
+                                  .code = COAP_CONTENT, .payload = span_of(body, 2000), .max_age_s = -1 });
+        assert_int_equal(hear(w).code, COAP_CONTENT);
+}
+
+/* What is kept for who may still fetch it gives way to what comes in, unless it is being fetched right now.
+ */
+static void test_bodies_give_way(void **state) {
+        struct coap_limits limits = coap_limits_default;
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        limits.n_pages_per_peer = 20;
+        world_open(&w, &limits);
+        get_block(&w, &p, 1, 0);
+        assert_int_equal(n_pages(&w), 16);
+        put_block(&w, &p, 2, BLOCK(.more = true, .szx = 6));
+        expect_code(&w, COAP_SERVICE_UNAVAILABLE);
+        w.now += 4000;
+        put_block(&w, &p, 3, BLOCK(.more = true, .szx = 6));
+        expect_code(&w, COAP_CONTINUE);
+        assert_int_equal(n_pages(&w), 8);
+        assert_quiet(&w);
+        world_close(&w);
+}
+
+static void test_what_was_fetched_is_not_kept(void **state) {
+        struct coap_peer p = peer(1);
+        struct world w;
+
+        world_open(&w, NULL);
+        get_block(&w, &p, 1, 0);
+        assert_int_equal(n_pages(&w), 16);
+        get_block(&w, &p, 2, 1);
+        assert_int_equal(n_pages(&w), 0);
+        get_block(&w, &p, 3, 1); /* its answer was lost, say: it is made again */
+        assert_quiet(&w);
+        world_close(&w);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_every_size),
@@ -276,6 +331,8 @@ int main(void) {
                 cmocka_unit_test(test_a_plain_body_that_is_too_long),
                 cmocka_unit_test(test_abandoned_transfers_go),
                 cmocka_unit_test(test_full_is_an_answer),
+                cmocka_unit_test(test_bodies_give_way),
+                cmocka_unit_test(test_what_was_fetched_is_not_kept),
         };
 
         return cmocka_run_group_tests(tests, fill, NULL);
