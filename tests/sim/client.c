@@ -279,6 +279,7 @@ void client_event(struct world *w, struct node *n, const struct coap_event *e) {
                 return;
         }
         a = &w->asks[key];
+        a->on_its_way = false;
         if (e->type == COAP_EVENT_RESPONSE)
                 TELL(w, "node %u: response to request %u: %u.%02u, %zu bytes%s%s", n->station.index, key,
                      e->reply.code >> 5, e->reply.code & 31u, e->reply.payload.n,

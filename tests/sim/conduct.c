@@ -1,8 +1,10 @@
 #include "conduct.h"
 
 #include "invariants.h"
+#include "network.h"
 #include "protocol/coap_message.h"
 #include "protocol/coap_pool.h"
+#include "server.h"
 
 #include <string.h>
 
@@ -30,6 +32,61 @@ static uint64_t key_of(const struct world *w, const struct station *from, const 
         return coap_hash_bytes(HASH_SEED, &key, sizeof(key));
 }
 
+/* The request whose key stands in its query, if it is one that takes a turn. */
+static bool ask_of(const struct world *w, const struct coap_message *m, uint32_t *ret) {
+        struct coap_option_reader reader = coap_option_begin(m);
+        struct coap_option o;
+        uint32_t observe = 0;
+        bool found = false;
+
+        if (m->type != COAP_CON || !m->code || m->code >> 5)
+                return false;
+        while (coap_option_next(&reader, &o)) {
+                if (o.number == COAP_OPTION_OBSERVE)
+                        (void)coap_option_uint(o.value, 3, &observe);
+                if (o.number == COAP_OPTION_URI_QUERY)
+                        found = server_key(w, o.value, ret);
+        }
+        return found && !observe;
+}
+
+/* RFC 7252, 4.7: how many others of this client's wait for a sign of life of this server? */
+static void take_turn(struct world *w, uint32_t key, uint16_t mid, const uint8_t to[16]) {
+        struct ask *a = &w->asks[key];
+        uint32_t n = 0;
+
+        if (a->had_turn && (a->kind == ASK_OBSERVE || a->kind == ASK_WATCH))
+                return; /* what follows a notification */
+        for (uint32_t i = 0; i < w->n_asks; i++) {
+                const struct ask *b = &w->asks[i];
+
+                n += b->on_its_way && !b->ended && i != key && b->client == a->client &&
+                     memcmp(b->to, to, 16) == 0;
+        }
+        if (!a->on_its_way && n >= w->scenario->config.nstart)
+                invariant_broken(w, "more requests than NSTART wait for one peer",
+                                 "request %u after %u others", key, n);
+        a->on_its_way = a->had_turn = true;
+        a->mid = mid;
+        memcpy(a->to, to, 16);
+}
+
+void conduct_heard(struct world *w, const struct node *n, const struct flight *f) {
+        const struct station *from = network_find(w, f->peer.remote_ip);
+        struct coap_message m;
+
+        if (!from || from->is_stranger || coap_message_parse(&m, span_of(f->bytes, f->n)) != 0 ||
+            (m.type != COAP_ACK && m.type != COAP_RST))
+                return;
+        for (uint32_t i = 0; i < w->n_asks; i++) {
+                struct ask *a = &w->asks[i];
+
+                if (a->on_its_way && a->mid == m.mid && a->client == n->station.index &&
+                    a->server == from->index)
+                        a->on_its_way = false;
+        }
+}
+
 static void check_repetition(struct world *w, const struct station *from, struct record *r, uint16_t mid) {
         uint64_t gap_ms = w->now_ms - r->at_ms;
 
@@ -49,6 +106,7 @@ void conduct_sent(struct world *w, const struct station *from, const struct coap
         uint64_t hash = coap_hash_bytes(HASH_SEED, bytes, n), key;
         struct coap_message m;
         struct record *r;
+        uint32_t ask;
 
         if (from->is_stranger || from->asleep_until_ms || coap_message_parse(&m, span_of(bytes, n)) != 0 ||
             (m.type != COAP_CON && m.type != COAP_NON))
@@ -58,6 +116,8 @@ void conduct_sent(struct world *w, const struct station *from, const struct coap
         if (r->run != w->n_run || r->key != key ||
             w->now_ms - r->at_ms > (m.type == COAP_CON ? c->exchange_lifetime_ms : c->non_lifetime_ms)) {
                 *r = (struct record){ w->n_run, key, hash, w->now_ms, 0, 1 };
+                if (ask_of(w, &m, &ask) && !w->scenario->shared_uri)
+                        take_turn(w, ask, m.mid, peer->remote_ip);
                 return;
         }
         if (r->bytes_hash != hash)

@@ -1,6 +1,7 @@
 #include "node.h"
 
 #include "client.h"
+#include "conduct.h"
 #include "connection.h"
 #include "invariants.h"
 #include "network.h"
@@ -122,6 +123,7 @@ void node_wake(struct world *w, struct node *n) {
 
 void node_receive(struct world *w, struct node *n, const struct flight *f) {
         n->touched_ms = w->now_ms;
+        conduct_heard(w, n, f);
         coap_endpoint_receive(n->ep, w->now_ms, &f->peer, f->multicast ? COAP_VIA_MULTICAST : 0,
                               span_of(f->bytes, f->n));
         node_serve(w, n);

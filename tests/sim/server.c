@@ -97,8 +97,7 @@ void server_answer(struct world *w, struct node *n, void *owed) {
 
 /* ---- requests ---- */
 
-/* "k=KEY"; false: it is none of ours. */
-static bool read_key(const struct world *w, struct span query, uint32_t *ret) {
+bool server_key(const struct world *w, struct span query, uint32_t *ret) {
         uint32_t key = 0;
 
         if (query.n < 3 || query.n > 10 || memcmp(query.data, "k=", 2) != 0)
@@ -205,7 +204,7 @@ static void handle(struct world *w, struct node *n, const struct coap_event *e, 
 void server_event(struct world *w, struct node *n, const struct coap_event *e) {
         uint32_t key;
 
-        if (!read_key(w, e->request.query, &key) && !read_body_key(w, e, &key)) {
+        if (!server_key(w, e->request.query, &key) && !read_body_key(w, e, &key)) {
                 if (e->type == COAP_EVENT_NOTIFY)
                         invariant_broken(w, "a notification for nobody", "node %u", n->station.index);
                 refuse(w, n, e->id, COAP_NOT_FOUND);

@@ -11,6 +11,8 @@ const char *server_path(enum ask_kind kind);
 uint8_t server_method(enum ask_kind kind);
 bool server_has_effect(enum ask_kind kind);
 
+bool server_key(const struct world *w, struct span query, uint32_t *ret); /* "k=KEY"; false: none of ours */
+
 void server_event(struct world *w, struct node *n, const struct coap_event *e);
 void server_answer(struct world *w, struct node *n, void *owed); /* frees it */
 void server_change(struct world *w, struct node *n);
