@@ -346,8 +346,10 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 static void connection_poll(struct connection *c) {
         int events = (wants_read(c) ? UV_READABLE : 0) | (c->wants_write ? UV_WRITABLE : 0);
 
-        if (c->state != CONNECTION_GONE)
-                (void)uv_poll_start(&c->poll, events, on_connection);
+        if (c->state == CONNECTION_GONE || events == c->events)
+                return; /* libuv would tell the kernel twice */
+        c->events = events;
+        (void)uv_poll_start(&c->poll, events, on_connection);
 }
 
 void connection_start(struct connection *c) {

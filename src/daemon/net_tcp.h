@@ -47,6 +47,7 @@ struct connection {
         int fd;
         enum connection_state state;
         bool peer_ended, wants_write;
+        int events;   /* that are polled for */
         uint8_t *out; /* n_out bytes from out_begin on wait for the socket */
         size_t out_begin, n_out, n_out_max;
         uint8_t *in; /* what the endpoint has not taken yet */
