@@ -1,9 +1,10 @@
 """CoAP over TCP (RFC 8323): what connections are told, and how they end."""
+import random
 import socket
 import time
 
 from coap_tcp_wire import ABORT, BAD_CSM_OPTION, BLOCK_WISE, CSM, CUSTODY, MAX_MESSAGE_SIZE, PING, RELEASE, Closed, StreamPeer, encode_stream
-from coap_wire import ACCEPT, BLOCK2, CBOR, CONTENT_FORMAT, DELETE, GET, JSON, OBSERVE, OCF_CBOR, POST, PUT, VERSION_ACCEPT, VERSION_CONTENT, cbor_decode, cbor_encode, uint
+from coap_wire import ACCEPT, BLOCK2, CBOR, CONTENT_FORMAT, DELETE, GET, JSON, OBSERVE, OCF_CBOR, POST, PUT, URI_PATH, VERSION_ACCEPT, VERSION_CONTENT, cbor_decode, cbor_encode, uint
 from harness import SLOW, Network, Skip, equal, eventually, main, raises, test
 
 FETCH = 5
@@ -295,6 +296,60 @@ def thousands_of_requests_in_one_breath(w):
             pass
         tcp.socket.setblocking(False)
     equal(read, n)
+
+
+def nonsense(rng):
+    """Something that begins as a conversation, most of the time."""
+    data = bytearray()
+    if rng.random() < 0.9:
+        sizes = [0, 5, 64, 1152, 9000, 70000, 2**32 - 1]
+        data += encode_stream(CSM, b"", [(MAX_MESSAGE_SIZE, uint(rng.choice(sizes))), (BLOCK_WISE, b"")][: rng.randrange(3)])
+    for _ in range(rng.randrange(12)):
+        kind, token = rng.random(), rng.randbytes(rng.randrange(9))
+        if kind < 0.6:
+            options = [(URI_PATH, rng.choice([b"x", b"large", b"oic", b"a" * 300]))]
+            options += [(rng.choice([6, 17, 23, 27, 60, 252, 258, 292, 2049]), rng.randbytes(rng.randrange(4))) for _ in range(rng.randrange(3))]
+            data += encode_stream(rng.randrange(1, 9), token, options, rng.choice([b"", b"\xa1\x61a\x02", rng.randbytes(2000)]))
+        elif kind < 0.8:
+            data += encode_stream(0xE0 | rng.randrange(32), token, [(rng.randrange(8), rng.randbytes(rng.randrange(5)))])
+        else:
+            data += encode_stream(0x45, token, [], b"an answer to nothing")
+    for _ in range(rng.choice([0, 0, 0, 1, 3])):
+        if data:
+            data[rng.randrange(len(data))] = rng.randrange(256)
+    return bytes(data[: rng.randrange(len(data) + 1)] if rng.random() < 0.2 else data)
+
+
+@test()
+def garbage_over_tcp_is_survived(w):
+    w.start()
+    app, path = serve(w, x={"a": 1}, large={"text": LARGE})
+    rng, left = random.Random(8323), []
+    for i in range(4000):
+        tcp = StreamPeer(csm=None, timeout=6 * SLOW)
+        data = nonsense(rng)
+        try:
+            while data:
+                n = rng.choice([1, 5, 100, 5000])
+                tcp.raw(data[:n])
+                data = data[n:]
+        except OSError:
+            pass  # it was told what we think of it, or thinks the same of us
+        left.append(tcp)
+        if rng.random() < 0.3:
+            tcp.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        if rng.random() < 0.8 or len(left) > 40:
+            left.pop(rng.randrange(len(left))).close()
+        if i % 100 == 0:
+            app.publish(path, "/large", {"text": LARGE[: rng.randrange(60000)]})
+            equal(w.peer().get("/oic/d").code, "2.05")
+    for tcp in left:
+        tcp.close()
+    eventually(lambda: app.statistics()["connections"] == 0, "none of them is left")
+    statistics = app.statistics()
+    equal(statistics["observers"], 0)
+    assert statistics["requests"] > 1000 and statistics["malformed"] > 10, f"it was no garbage, or nothing but: {statistics}"
+    equal(connect(w).get("/oic/d").code, "2.05")
 
 
 # ---- sizes ----
