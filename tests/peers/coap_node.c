@@ -1,12 +1,13 @@
 /*
  * Whom the other implementations of CoAP meet: our endpoint, and a poll() loop.
  *
- *     coap_node serve [-p PORT] [-f] [-b SZX]     a server; UDP and TCP, IPv4 and IPv6
- *     coap_node ask [OPTIONS] METHOD URI          a client, see node_ask.c
- *     coap_node size                              what the endpoint needs
+ *     coap_node serve [-p PORT] [-f] [-b SZX] [-l N]    a server; UDP and TCP, IPv4 and IPv6
+ *     coap_node ask [OPTIONS] METHOD URI                a client, see node_ask.c
+ *     coap_node size                                    what the endpoint needs
  *
  * -f treats everybody as from another network, who has to show first that he is
- * there; -b is the size of our blocks. All memory is static.
+ * there; -b is the size of our blocks; -l loses every N-th datagram that we send.
+ * All memory is static.
  */
 #include "node.h"
 
@@ -177,7 +178,7 @@ static void run(struct node *n) {
 }
 
 static void usage(void) {
-        dprintf(STDERR_FILENO, "usage: coap_node serve [-p PORT] [-f] [-b SZX]\n"
+        dprintf(STDERR_FILENO, "usage: coap_node serve [-p PORT] [-f] [-b SZX] [-l N]\n"
                                "       coap_node ask [OPTIONS] METHOD URI\n"
                                "       coap_node size\n");
         _exit(2);
@@ -188,18 +189,21 @@ static void serve(int argc, char **argv) {
         uint32_t szx = 6;
         int o;
 
-        while ((o = getopt(argc, argv, "p:fb:")) != -1) {
+        while ((o = getopt(argc, argv, "p:fb:l:")) != -1) {
                 if (o == 'p')
                         port = (uint16_t)atoi(optarg);
                 else if (o == 'b')
                         szx = (uint32_t)atoi(optarg);
+                else if (o == 'l')
+                        node.lose_every = (uint32_t)atoi(optarg);
                 else if (o == 'f')
                         node.far = true;
                 else
                         usage();
         }
         make_endpoint(szx);
-        node_listen(&node, port);
+        node_open(&node, port);
+        node_listen(&node);
         node_serve_init(node_now_ms());
         print_sizes();
         dprintf(STDOUT_FILENO, "ready on port %u\n", node.port);

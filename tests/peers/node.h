@@ -30,9 +30,10 @@ struct node {
         struct coap_endpoint *ep;
         int udp, tcp; /* one socket each for both families: IPv4 comes as ::ffff:a.b.c.d */
         uint16_t port;
-        bool far;          /* treat who asks as one from another network */
-        bool done;         /* as soon as all is sent */
-        uint64_t until_ms; /* or then */
+        bool far;                    /* treat who asks as one from another network */
+        uint32_t lose_every, n_sent; /* datagrams */
+        bool done;                   /* as soon as all is sent */
+        uint64_t until_ms;           /* or then */
         int status;
         uint32_t n_channels;
         struct node_connection connections[NODE_CONNECTIONS];
@@ -48,7 +49,8 @@ void node_pump(struct node *n);
 
 /* ---- node_socket.c ---- */
 
-void node_listen(struct node *n, uint16_t port); /* 0: any */
+void node_open(struct node *n, uint16_t port); /* 0: any */
+void node_listen(struct node *n);              /* for connections, on the same port */
 void node_receive(struct node *n);
 void node_send(struct node *n, const struct coap_peer *to, struct span message);
 

@@ -11,6 +11,7 @@
  *     -E HEX, -M HEX, -I    ETag, If-Match ("" is: if it exists), If-None-Match
  *     -N          non-confirmable
  *     -s N        observe until N representations came, then cancel
+ *     -l N        lose every N-th datagram that we send
  *     -w MS       how long to wait; 0 as RFC 7252 has it
  *
  * A line for each thing that happened:
@@ -113,12 +114,12 @@ static void parse_uri(const char *uri, struct coap_ask *ask) {
         ask->query = span_of_string(*query ? query + 1 : "");
 }
 
-static struct coap_ask parse(int argc, char **argv) {
+static struct coap_ask parse(struct node *n, int argc, char **argv) {
         static uint8_t etag[COAP_ETAG_MAX], match[COAP_ETAG_MAX];
         struct coap_ask ask = COAP_ASK_DEFAULT;
         int o;
 
-        while ((o = getopt(argc, argv, "e:f:o:t:A:E:M:INs:w:")) != -1)
+        while ((o = getopt(argc, argv, "e:f:o:t:A:E:M:INs:l:w:")) != -1)
                 switch (o) {
                 case 'e':
                         ask.payload = span_of_string(optarg);
@@ -150,6 +151,9 @@ static struct coap_ask parse(int argc, char **argv) {
                 case 's':
                         n_wanted = (unsigned)atoi(optarg);
                         break;
+                case 'l':
+                        n->lose_every = (uint32_t)atoi(optarg);
+                        break;
                 case 'w':
                         ask.timeout_ms = (uint32_t)atoi(optarg);
                         break;
@@ -180,13 +184,13 @@ static void find_local_address(struct node *n) {
 }
 
 void node_ask_init(struct node *n, int argc, char **argv) {
-        struct coap_ask ask = parse(argc, argv);
+        struct coap_ask ask = parse(n, argc, argv);
 
         n->status = 1;
         if (peer.stream) {
                 node_stream_connect(n, &peer);
         } else {
-                node_listen(n, 0);
+                node_open(n, 0);
                 find_local_address(n);
         }
         if (coap_endpoint_request(n->ep, node_now_ms(), &peer, &ask, &asked))

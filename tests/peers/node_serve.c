@@ -6,6 +6,7 @@
  *     /echo       POST, PUT, FETCH, PATCH, iPATCH: what was sent
  *     /tick       observable: a number, which grows every 200 ms and with each POST
  *     /slow       GET: a text, after a second
+ *     /counts     GET: what the endpoint holds
  *     /etag       PUT and GET only with If-Match and ETag, as /store; cannot be deleted
  *     /store/X    PUT, GET, POST (appends), DELETE; observable; up to 1 MiB each
  */
@@ -76,6 +77,16 @@ static void big(struct node *n, const struct coap_event *e) {
                                .code = COAP_CONTENT,
                                .content_format = 42,
                                .payload = span_of(pattern, ocf_min_size(n_wanted, sizeof(pattern))) });
+}
+
+static void counts(struct node *n, const struct coap_event *e) {
+        struct coap_counts c;
+        char text[160];
+
+        coap_endpoint_counts(n->ep, &c);
+        (void)snprintf(text, sizeof(text), "observers=%u uploads=%u streams=%u malformed=%llu", c.n_observers,
+                       c.n_uploads, c.n_streams, (unsigned long long)c.n_malformed);
+        answer_text(n, e, text);
 }
 
 static void echo(struct node *n, const struct coap_event *e) {
@@ -238,8 +249,8 @@ static const struct {
         const char *path;
         void (*serve)(struct node *n, const struct coap_event *e);
 } resources[] = {
-        { "/hello", hello }, { "/big", big },      { "/echo", echo },
-        { "/tick", tick },   { "/slow", be_slow }, { "/etag", store },
+        { "/hello", hello },  { "/big", big },    { "/echo", echo },     { "/tick", tick },
+        { "/slow", be_slow }, { "/etag", store }, { "/counts", counts },
 };
 
 /* A notification knows its resource and its query, not its path. */

@@ -24,13 +24,16 @@ static int bound_socket(int type, uint16_t *port) {
         return fd;
 }
 
-void node_listen(struct node *n, uint16_t port) {
+void node_open(struct node *n, uint16_t port) {
         int on = 1;
 
         n->port = port;
         n->udp = bound_socket(SOCK_DGRAM, &n->port);
         if (setsockopt(n->udp, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0)
                 node_fail("IPV6_RECVPKTINFO");
+}
+
+void node_listen(struct node *n) {
         n->tcp = bound_socket(SOCK_STREAM, &n->port);
         if (listen(n->tcp, NODE_CONNECTIONS) < 0)
                 node_fail("listen");
@@ -105,6 +108,8 @@ void node_send(struct node *n, const struct coap_peer *to, struct span message) 
                             .msg_controllen = sizeof(control) };
         struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
+        if (n->lose_every && ++n->n_sent % n->lose_every == 0)
+                return;
         memcpy(&a.sin6_addr, to->remote_ip, 16);
         a.sin6_scope_id = to->interface;
         memcpy(&info.ipi6_addr, to->local_ip, 16);
