@@ -1,3 +1,6 @@
+/*
+ * The pattern depends on all that must not be mixed up.
+ */
 #include "body.h"
 
 #include <string.h>

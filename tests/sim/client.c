@@ -1,3 +1,7 @@
+/*
+ * What the scenario wishes is drawn and asked; what comes back is compared with what
+ * the ledger of requests knows, which no message ever touched.
+ */
 #include "client.h"
 
 #include "body.h"
@@ -117,6 +121,7 @@ static void begin(struct world *w, struct node *n, struct ask a, const struct co
         a.begun = true;
         a.begun_ms = w->now_ms;
         a.client = n->station.index;
+        a.channel = peer->channel;
         key = world_new_ask(w, a);
         w->asks[key].shown = key;
         if (w->scenario->shared_uri && a.kind == ASK_LONG)
@@ -137,41 +142,53 @@ static void begin(struct world *w, struct node *n, struct ask a, const struct co
         node_serve(w, n);
 }
 
-void client_begin(struct world *w, struct node *n) {
-        const struct wish *wish;
-        struct coap_peer peer;
-        struct ask a = { 0 };
-        uint32_t i;
+static uint32_t length_up(struct world *w, enum ask_kind kind) {
+        if (kind == ASK_UPLOAD || kind == ASK_BOTH)
+                return draw_length(w);
+        return server_has_effect(kind) || kind == ASK_FETCH ? BODY_LEAST : 0;
+}
 
-        if (w->phase != PHASE_BUSY || !n_left(w, n) || !draw_server(w, n, &a.server))
+static uint32_t length_down(struct world *w, enum ask_kind kind) {
+        return is_long(kind) && kind != ASK_UPLOAD ? draw_length(w) : BODY_LEAST;
+}
+
+static void draw_ask(struct world *w, struct node *n, uint32_t server) {
+        const struct wish *wish = &w->scenario->wishes[draw_wish(w, n)];
+        uint32_t i = world_draw(w) % wish->n_kinds;
+        struct ask a = { .kind = (enum ask_kind)wish->kinds[i],
+                         .non_confirmable = wish->non_confirmable[i],
+                         .server = server };
+        struct coap_peer peer;
+
+        a.n_up = length_up(w, a.kind);
+        a.n_down = length_down(w, a.kind);
+        a.state = a.kind == ASK_VALID ? w->nodes[server].state - world_draw(w) % 2 : 0;
+        a.timeout_ms = world_draw(w) % 2 ? 0 : world_draw_from(w, w->scenario->timeout_ms);
+        if (!world_percent(w, w->scenario->tcp) || !connection_to(w, n, server, &peer))
+                peer = network_peer(&n->station, &w->nodes[server].station);
+        begin(w, n, a, &peer);
+}
+
+void client_begin(struct world *w, struct node *n) {
+        uint32_t server;
+
+        if (w->phase != PHASE_BUSY || !n_left(w, n) || !draw_server(w, n, &server))
                 return;
-        if (n->station.asleep_until_ms <= w->now_ms) {
-                wish = &w->scenario->wishes[draw_wish(w, n)];
-                i = world_draw(w) % wish->n_kinds;
-                a.kind = (enum ask_kind)wish->kinds[i];
-                a.non_confirmable = wish->non_confirmable[i];
-                a.n_up = a.kind == ASK_UPLOAD || a.kind == ASK_BOTH         ? draw_length(w)
-                         : server_has_effect(a.kind) || a.kind == ASK_FETCH ? BODY_LEAST
-                                                                            : 0;
-                a.n_down =
-                        a.kind == ASK_LONG || a.kind == ASK_VALID || a.kind == ASK_BOTH || a.kind == ASK_WATCH
-                                ? draw_length(w)
-                                : BODY_LEAST;
-                a.state = a.kind == ASK_VALID ? w->nodes[a.server].state - world_draw(w) % 2 : 0;
-                a.timeout_ms = world_draw(w) % 2 ? 0 : world_draw_from(w, w->scenario->timeout_ms);
-                if (!world_percent(w, w->scenario->tcp) || !connection_to(w, n, a.server, &peer))
-                        peer = network_peer(&n->station, &w->nodes[a.server].station);
-                begin(w, n, a, &peer);
-        }
+        if (n->station.asleep_until_ms <= w->now_ms)
+                draw_ask(w, n, server);
         world_plan(w, w->now_ms + world_draw_from(w, w->scenario->pause_ms), HAPPENING_ASK, n->station.index,
                    0, NULL);
 }
 
 void client_multicast(struct world *w, struct node *n) {
         const struct coap_peer group = network_group(&n->station);
+        uint8_t *heard = calloc(w->n_nodes, 1);
 
+        if (!heard)
+                abort();
         begin(w, n,
               (struct ask){ .kind = ASK_GET,
+                            .heard = heard,
                             .multicast = true,
                             .non_confirmable = true,
                             .n_down = BODY_LEAST,
@@ -219,8 +236,9 @@ static void compare_peer(struct world *w, const struct coap_event *e, uint32_t k
 
         if (!from || from->is_stranger || (!a->multicast && from->index != a->server))
                 invariant_broken(w, "an answer from somebody who was not asked", "request %u", key);
-        if (a->multicast && ++a->n_heard >= w->n_nodes)
-                invariant_broken(w, "more answers than there are nodes", "request %u", key);
+        else if (a->multicast && a->heard[from->index]++)
+                invariant_broken(w, "one of many answered twice", "request %u, node %u", key, from->index);
+        a->n_heard++;
 }
 
 static void compare_body(struct world *w, const struct coap_event *e, uint32_t key) {

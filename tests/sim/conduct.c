@@ -1,3 +1,7 @@
+/*
+ * What was sent is remembered by sender, receiver and message id, for as long as a
+ * peer would remember it.
+ */
 #include "conduct.h"
 
 #include "invariants.h"

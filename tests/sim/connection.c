@@ -1,3 +1,7 @@
+/*
+ * Each way of a connection is a heap of bytes of which pieces break off: all at once
+ * or one by one, so that messages arrive halved and several together.
+ */
 #include "connection.h"
 
 #include "invariants.h"
@@ -89,6 +93,12 @@ bool connection_to(struct world *w, struct node *n, uint32_t server, struct coap
         return true;
 }
 
+bool connection_stands(const struct world *w, uint32_t channel, uint32_t node) {
+        const struct connection *c = &w->connections[channel - 1];
+
+        return c->open[c->ends[0] == node ? 0 : 1];
+}
+
 /* ---- its end ---- */
 
 /* That end learns that it is over. */
@@ -138,6 +148,13 @@ void connections_break(struct world *w, struct node *n) {
         for (uint32_t i = 0; i < w->n_connections; i++)
                 if (is_of(&w->connections[i], n) && !w->connections[i].broken)
                         break_one(w, &w->connections[i]);
+}
+
+void connections_forget(struct world *w, struct node *n) {
+        connections_break(w, n);
+        for (uint32_t i = 0; i < w->n_connections; i++)
+                if (is_of(&w->connections[i], n))
+                        w->connections[i].open[w->connections[i].ends[0] == n->station.index ? 0 : 1] = false;
 }
 
 void connections_release(struct world *w, struct node *n) {

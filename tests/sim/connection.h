@@ -17,10 +17,14 @@ void connection_send(struct world *w, struct node *n, const struct coap_peer *pe
                      size_t n_bytes);
 void connection_happens(struct world *w, uint32_t index, uint32_t what);
 
+/* Does this node's endpoint still have it? */
+bool connection_stands(const struct world *w, uint32_t channel, uint32_t node);
+
 /* Its endpoint wants this connection closed. */
 void connection_close(struct world *w, struct node *n, const struct coap_peer *peer);
 
 void connections_break(struct world *w, struct node *n);   /* all of a node, without a word */
+void connections_forget(struct world *w, struct node *n);  /* and its endpoint is not there to hear of it */
 void connections_release(struct world *w, struct node *n); /* in order */
 void connections_deinit(struct world *w);
 

@@ -1,5 +1,10 @@
+/*
+ * The first thing that does not hold ends the run, so that its cause is among the last
+ * lines.
+ */
 #include "invariants.h"
 
+#include "connection.h"
 #include "server.h"
 #include "stranger.h"
 #include "trace.h"
@@ -52,7 +57,8 @@ static void look_at_limits(struct world *w, const struct node *n, const struct c
         const struct coap_limits *l = &w->scenario->config.limits;
 
         if (c->n_exchanges > l->n_exchanges || c->n_observers > l->n_observers ||
-            c->n_delayed > l->n_delayed || c->n_pages > l->n_pages)
+            c->n_delayed > l->n_delayed || c->n_pages > l->n_pages || c->n_asks > l->n_asks ||
+            c->n_streams > l->n_streams)
                 invariant_broken(w, "a table is larger than its limit", "node %u", n->station.index);
 }
 
@@ -79,7 +85,18 @@ static void look_at_lifetimes(struct world *w, const struct node *n, const struc
                                  describe(c));
 }
 
+static void look_at_connections(struct world *w) {
+        for (uint32_t i = 0; i < w->n_asks; i++) {
+                const struct ask *a = &w->asks[i];
+
+                if (a->channel && !a->ended && !connection_stands(w, a->channel, a->client) &&
+                    w->nodes[a->client].station.asleep_until_ms <= w->now_ms)
+                        invariant_broken(w, "a request outlives its connection", "request %u", i);
+        }
+}
+
 void invariants_look(struct world *w) {
+        look_at_connections(w);
         for (uint32_t i = 0; i < w->n_nodes; i++) {
                 struct coap_counts counts;
 

@@ -1,3 +1,7 @@
+/*
+ * A datagram has its fate when it is sent; whether anybody is still there shows when it
+ * lands.
+ */
 #include "network.h"
 
 #include "conduct.h"

@@ -1,3 +1,7 @@
+/*
+ * After whatever is done to an endpoint it is asked for events and messages until it
+ * has none, and when it wants to be asked again.
+ */
 #include "node.h"
 
 #include "client.h"
@@ -139,7 +143,7 @@ void node_reboot(struct world *w, struct node *n) {
                 if (!a->by_stranger && a->client == n->station.index && !a->ended)
                         a->ended = a->lost = true;
         }
-        connections_break(w, n);
+        connections_forget(w, n);
         node_deinit(n);
         n->incarnation++;
         make_endpoint(w, n);

@@ -1,3 +1,6 @@
+/*
+ * A table of words, since a scenario is read by people more often than by this.
+ */
 #include "scenario.h"
 
 #include <dirent.h>

@@ -1,3 +1,7 @@
+/*
+ * A handler is told a request, and looks up what was really asked: by whom, of whom,
+ * with which body. Then it answers at once, later, too late or never.
+ */
 #include "server.h"
 
 #include "body.h"

@@ -1,3 +1,7 @@
+/*
+ * What all strangers have in common: an address, a next message id, and requests that
+ * they write themselves.
+ */
 #include "stranger.h"
 
 #include "invariants.h"

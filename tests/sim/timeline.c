@@ -1,3 +1,6 @@
+/*
+ * A binary heap. What is planned first of one moment happens first.
+ */
 #include "timeline.h"
 
 #include <stdlib.h>

@@ -1,3 +1,6 @@
+/*
+ * Lines are written only for somebody who reads them: telling costs more than playing.
+ */
 #include "trace.h"
 
 #include "protocol/coap_message.h"

@@ -285,6 +285,8 @@ static void world_deinit(struct world *w) {
         free(w->nodes);
         strangers_deinit(w);
         connections_deinit(w);
+        for (uint32_t i = 0; i < w->n_asks; i++)
+                free(w->asks[i].heard);
         free(w->asks);
 }
 

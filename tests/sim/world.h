@@ -69,11 +69,13 @@ struct ask {
         bool by_stranger, non_confirmable, multicast;
         bool begun, ended, answered, given_up, lost; /* lost: its client was switched off */
         uint32_t client, server, n_up, n_down;       /* n_up, n_down: bytes of its bodies */
-        uint32_t shown; /* the key that its answer shows: its own, but where several fetch one thing */
+        uint32_t shown;   /* the key that its answer shows: its own, but where several fetch one thing */
+        uint32_t channel; /* of the connection that it went over; 0: none */
         coap_id id;
         uint64_t begun_ms;
         uint32_t timeout_ms;         /* 0: as the endpoint has it */
-        uint32_t n_handled, n_heard; /* n_heard: answers to a multicast */
+        uint32_t n_handled, n_heard; /* n_heard: answers, */
+        uint8_t *heard;              /* and how many came from each node, of a multicast */
         uint32_t handled_incarnation;
         uint8_t handled_ip[16];
         uint64_t handled_ms;
