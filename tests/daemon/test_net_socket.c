@@ -3,6 +3,10 @@
 #include "daemon/net_socket.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/tcp.h>
+#include <unistd.h>
 
 static void ip_of(const char *text, uint8_t ret[16]) {
         memset(ret, 0, 16);
@@ -133,6 +137,70 @@ static void test_the_source_that_is_set(void **state) {
         }
 }
 
+/* ---- TCP ---- */
+
+static void test_who_connected(void **state) {
+        struct sockaddr_in to = { .sin_family = AF_INET };
+        int listener = net_socket_listen(AF_INET, 0), fd, accepted, on = 0;
+        socklen_t n = sizeof(on);
+        struct coap_peer peer = { 0 };
+        uint32_t interface = 0;
+        uint8_t ip[16];
+
+        assert_true(listener >= 0);
+        assert_int_equal(net_socket_accept(listener), -EAGAIN);
+        assert_int_equal(inet_pton(AF_INET, "127.0.0.1", &to.sin_addr), 1);
+        to.sin_port = htons(net_socket_port(listener));
+        fd = socket(AF_INET, SOCK_STREAM, 0);
+        assert_false(net_socket_connected(fd, &peer, &interface));
+        assert_int_equal(peer.stream, 0);
+        assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+        accepted = net_socket_accept(listener);
+        assert_true(accepted >= 0);
+        assert_true(net_socket_connected(accepted, &peer, &interface));
+        ip_of("127.0.0.1", ip);
+        assert_memory_equal(peer.remote_ip, ip, 16);
+        assert_memory_equal(peer.local_ip, ip, 16);
+        assert_int_equal(peer.remote_port, net_socket_port(fd));
+        assert_int_equal(peer.local_port, net_socket_port(listener));
+        assert_true(peer.stream);
+        assert_int_equal(interface, if_nametoindex("lo"));
+        assert_int_equal(getsockopt(accepted, IPPROTO_TCP, TCP_NODELAY, &on, &n), 0);
+        assert_true(on);
+        net_socket_reset(accepted);
+        assert_int_equal(recv(fd, &on, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        close(fd);
+        close(listener);
+}
+
+static void test_a_port_that_is_listened_at(void **state) {
+        int listener = net_socket_listen(AF_INET6, 0), fds[2] = { -2, -2 };
+        uint16_t port = net_socket_port(listener);
+
+        assert_true(listener >= 0);
+        assert_int_equal(net_socket_listen(AF_INET6, port), -EADDRINUSE);
+        assert_int_equal(net_socket_pair(net_socket_listen, port, fds), -EADDRINUSE);
+        assert_int_equal(fds[0], -2);
+        close(listener);
+        assert_int_equal(net_socket_pair(net_socket_listen, port, fds), 0); /* IPv4 was not left open */
+        assert_int_equal(net_socket_port(fds[0]), port);
+        assert_int_equal(net_socket_port(fds[1]), port);
+        close(fds[0]);
+        close(fds[1]);
+}
+
+/* What befell one connection is no reason not to take the next; to have no room is. */
+static void test_whose_error_it_is(void **state) {
+        static const int theirs[] = { ECONNABORTED, EPROTO, EHOSTUNREACH, EPERM, EINTR };
+        static const int ours[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS };
+
+        for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+                assert_true(net_socket_accept_goes_on(-theirs[i]));
+        for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+                assert_false(net_socket_accept_goes_on(-ours[i]));
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_addresses_there_and_back),
@@ -140,6 +208,9 @@ int main(void) {
                 cmocka_unit_test(test_who_was_asked),
                 cmocka_unit_test(test_nobody_says_who_was_asked),
                 cmocka_unit_test(test_the_source_that_is_set),
+                cmocka_unit_test(test_who_connected),
+                cmocka_unit_test(test_a_port_that_is_listened_at),
+                cmocka_unit_test(test_whose_error_it_is),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

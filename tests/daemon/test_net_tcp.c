@@ -121,6 +121,21 @@ static void test_the_peer_is_told(void **state) {
         }
 }
 
+/* This machine talks to itself by whichever address it likes. */
+static void test_from_our_own_host(void **state) {
+        static const char *const asked[] = { "127.0.0.1", "192.0.2.77", "::1", "2001:db8::1" };
+        struct world *w = *state;
+
+        start_host(w);
+        for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+                int fd = expect_accepted(w, home_stream(asked[i], 5683));
+
+                assert_true(ip_is(last_peer(w)->local_ip, asked[i]));
+                assert_int_equal(last_peer(w)->interface, 0);
+                close(fd);
+        }
+}
+
 static void test_a_connection_belongs_to_the_device_whose_port_it_is(void **state) {
         struct world *w = *state;
         static const char *const none[] = { NULL };
@@ -470,6 +485,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         const struct CMUnitTest tests[] = {
                 TEST(test_the_peer_is_told),
+                TEST(test_from_our_own_host),
                 TEST(test_a_connection_belongs_to_the_device_whose_port_it_is),
                 TEST(test_numbers_do_not_come_again_soon),
                 TEST(test_a_port_that_somebody_has),
