@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real peers: our endpoint (coap_node) with the clients and servers of others, each operation, over UDP and TCP, IPv4 and IPv6.
 
-    test_peers.py PEER ROLE [--build DIRECTORY] [--only TEXT]
+    test_peers.py PEER ROLE [--family IPv4|IPv6] [--build DIRECTORY] [--only TEXT]
 
 PEER is one of peers.py, ROLE what it plays: client or server; we play the other. Moves into namespaces of its own, and says
 what happened in TAP, a line for each peer, operation, transport and family. A peer that cannot be had is a skip that says
@@ -174,7 +174,7 @@ def slow(t):
 
 @case("plain", "small")
 def echo(t):
-    for n in (0, 1, 1023, 1024, 1025, 5000):
+    for n in (0, 1024, 1025, 5000):
         assert t.one("post", "/echo", PATTERN[:n]) in ("2.04", "2.05")
         assert t.body == PATTERN[:n], f"of {n} bytes, {len(t.body)} came back"
 
@@ -194,13 +194,13 @@ def observe(t):
     if text:
         numbers = [int(body) for _, body in answers]
         equal(numbers, sorted(set(numbers)))
-    if t.test.role == "client":
+    if t.test.role == "client" and not t.loss:
         eventually(lambda: "observers=0" in t.ours_reads("/counts")[1].decode(), "the observer is gone", 15)
 
 
 @case("plain", "small", "far", roles=["client"])
 def get_in_blocks(t):
-    for n in (1, 1023, 1024, 1025, 2048, 20000):
+    for n in (1024, 2048, 20000):
         equal(t.one("get", f"/big?n={n}"), "2.05")
         assert t.body == PATTERN[:n], f"of {n} bytes, {len(t.body)} came"
 
@@ -208,9 +208,9 @@ def get_in_blocks(t):
 @case("lossy", "far")
 def put_and_get_in_blocks(t):
     """Both lose a datagram of seven, each of which costs two or three seconds."""
-    equal(t.one("put", "/store/b", PATTERN[:7000]), "2.01")
+    equal(t.one("put", "/store/b", PATTERN[:5000]), "2.01")
     equal(t.one("get", "/store/b"), "2.05")
-    assert t.body == PATTERN[:7000], f"{len(t.body)} bytes came"
+    assert t.body == PATTERN[:5000], f"{len(t.body)} bytes came"
     equal(t.one("delete", "/store/b"), "2.02")
 
 
@@ -234,7 +234,7 @@ def if_match(t):
 # ---- what they are run by
 
 
-def cases(test, only):
+def cases(test, only, families):
     for function, servers, schemes, roles in CASES:
         if test.role not in roles:
             continue
@@ -242,16 +242,16 @@ def cases(test, only):
             for scheme in test.peer.schemes:
                 if scheme not in schemes or (server == "lossy" and scheme != "coap"):
                     continue
-                for family in HOSTS:
+                for family in families:
                     name = function.__name__.replace("_", " ") + {"plain": "", "lossy": " with loss", "small": ", our blocks 64 bytes", "far": " as a stranger"}[server]
                     name = f"{test.peer.name} {test.role}: {name}, {scheme} on {family}"
                     if not only or only in name:
                         yield name, function, Table(test, server, scheme, family)
 
 
-def run(test, only):
+def run(test, only, families):
     n = n_failed = 0
-    for n, (name, function, table) in enumerate(cases(test, only), 1):
+    for n, (name, function, table) in enumerate(cases(test, only, families), 1):
         why = (test.peer.cannot_as_client if test.role == "client" else test.peer.cannot_as_server).get(function.__name__)
         if why:
             print(f"ok {n} - {name} # SKIP {why}", flush=True)
@@ -278,6 +278,7 @@ def main():
     parser.add_argument("role", choices=["client", "server"])
     parser.add_argument("--build", default=os.environ.get("MESON_BUILD_ROOT", "."))
     parser.add_argument("--only")
+    parser.add_argument("--family", choices=sorted(HOSTS))
     options = parser.parse_args()
     peer = PEERS[options.peer]()
     why = peer.obtain()  # once more inside the namespaces, where it is there already
@@ -292,7 +293,7 @@ def main():
     test = Test(options, peer, directory)
     try:
         test.start()
-        return 1 if run(test, options.only) else 0
+        return 1 if run(test, options.only, [options.family] if options.family else HOSTS) else 0
     finally:
         test.stop()
         shutil.rmtree(directory, ignore_errors=True)

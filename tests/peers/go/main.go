@@ -16,12 +16,16 @@ import (
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 	"github.com/plgd-dev/go-coap/v3/message/pool"
 	"github.com/plgd-dev/go-coap/v3/mux"
+	"github.com/plgd-dev/go-coap/v3/net/blockwise"
 	"github.com/plgd-dev/go-coap/v3/options"
 	"github.com/plgd-dev/go-coap/v3/tcp"
 	"github.com/plgd-dev/go-coap/v3/udp"
 )
 
 const maxBody = 2 << 20
+
+// By itself it gives up a body after three seconds, and so where two datagrams are lost.
+var patient = options.WithBlockwise(true, blockwise.SZX1024, time.Minute)
 
 var methods = map[string]codes.Code{
 	"get": codes.GET, "post": codes.POST, "put": codes.PUT, "delete": codes.DELETE,
@@ -50,14 +54,14 @@ func show(m *pool.Message, output string) {
 
 func dial(u *url.URL) mux.Conn {
 	if u.Scheme == "coap+tcp" {
-		c, err := tcp.Dial(u.Host, options.WithMaxMessageSize(maxBody))
+		c, err := tcp.Dial(u.Host, options.WithMaxMessageSize(maxBody), patient)
 		must(err)
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		must(c.Ping(ctx)) // it puts no blocks together for a request sent before the peer's CSM came
 		return c
 	}
-	c, err := udp.Dial(u.Host, options.WithMaxMessageSize(maxBody))
+	c, err := udp.Dial(u.Host, options.WithMaxMessageSize(maxBody), patient)
 	must(err)
 	return c
 }

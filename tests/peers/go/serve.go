@@ -140,8 +140,8 @@ func serve(port string) {
 	must(err)
 	go s.ticking()
 	go func() {
-		must(tcp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody)).Serve(t))
+		must(tcp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(t))
 	}()
 	fmt.Println("ready on port", port)
-	must(udp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody)).Serve(l))
+	must(udp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(l))
 }
