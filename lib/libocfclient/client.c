@@ -67,6 +67,10 @@ static int poll_bus(struct ocf_client *c) {
 
 static int arm(struct ocf_client *c) {
         uint64_t due_us = c->is_dirty ? 0 : connection_due(c);
+        int r = channel_poll(c);
+
+        if (r < 0)
+                return r;
 
         due_us = ocf_min_u64(due_us, registration_due(c));
         due_us = ocf_min_u64(due_us, call_due(c));
@@ -186,6 +190,8 @@ static bool step(struct ocf_client *c) {
         if (!c->is_dead)
                 did |= registration_step(c, now_us);
         if (!c->is_dead)
+                did |= channel_step(c);
+        if (!c->is_dead)
                 did |= observation_step(c, now_us);
         if (!c->is_dead)
                 did |= call_step(c, now_us);
@@ -278,7 +284,8 @@ int ocf_client_new(struct ocf_client **ret, const char *bus) {
         c = ocf_new(struct ocf_client);
         if (!c)
                 return -ENOMEM;
-        c->epoll_fd = c->timer_fd = c->polled_fd = -1;
+        c->epoll_fd = c->timer_fd = c->polled_fd = c->channel_fd = -1;
+        list_init(&c->answers);
         list_init(&c->resources);
         list_init(&c->requests);
         list_init(&c->calls);
@@ -310,6 +317,8 @@ static void destroy(struct ocf_client *c) {
                 ocf_resource_free(LIST_ENTRY(list_first(&c->resources), struct ocf_resource, link));
         registration_end(c);
         connection_close(c);
+        ocf_free(c->channel_in);
+        ocf_free(c->channel_out);
         if (c->epoll_fd >= 0)
                 close(c->epoll_fd);
         if (c->timer_fd >= 0)

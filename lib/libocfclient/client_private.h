@@ -6,7 +6,8 @@
  *     registration.c  resources go to the daemon, as a whole, again and again
  *     publish.c       values go to the daemon, and come back when somebody else sets them
  *     resource.c      what a resource is, and its value
- *     handler.c       calls of the daemon's to Handler1
+ *     handler.c       requests to answer: calls of the daemon's to Handler1, and their answers
+ *     channel.c       the same through a socket, many at a time
  *     call.c          requests to resources of others
  *     observation.c   what is followed
  *     message.c       values in messages; errors as outcomes
@@ -74,12 +75,22 @@ struct ocf_client {
         char *refusal; /* the last one's sentence */
         int refusal_result;
 
+        /* the channel */
+        int channel_fd;         /* -1: none */
+        bool channel_was_asked; /* in this registration; or it was switched off */
+        bool channel_is_full;
+        uint32_t channel_events;
+        sd_bus_slot *acquiring;
+        struct list answers; /* struct channel_answer, not sent yet */
+        uint8_t *channel_in, *channel_out;
+
         struct early
                 *early; /* Updated of resources whose path we do not know yet: the last one of each path */
         size_t n_early, n_looking_up;
 
         struct list requests, calls, observations;
         uint64_t delivery;
+        uint64_t channel_number;
 
         /* state */
         ocf_state_fn on_state;
@@ -129,9 +140,11 @@ struct ocf_resource {
 struct ocf_request {
         struct list link;
         struct ocf_client *client; /* NULL: it is gone */
-        sd_bus_message *message;
+        sd_bus_message *message;   /* NULL: it came through the channel */
+        uint64_t id;               /* there */
+        uint64_t channel_number;   /* of which channel: a later one knows nothing of it */
         enum ocf_method method;
-        const char *href; /* these point into the message */
+        const char *href; /* these point into the message, or behind this struct */
         const char *interface_name, *query, *device_id;
         struct ocf_value *value;
         bool notify;
@@ -213,6 +226,18 @@ int value_merge(struct ocf_value *base, const struct ocf_value *update);
 int handler_on_call(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int handler_export(struct ocf_client *c);
 void request_orphan(struct ocf_request *q);
+void request_free(struct ocf_request *q);
+
+void handler_serve(struct ocf_client *c, struct ocf_request *q); /* to the program; q may be gone then */
+
+/* channel.c */
+bool channel_step(struct ocf_client *c);
+int channel_poll(struct ocf_client *c);  /* watches it behind the client's descriptor; negative errno */
+void channel_lost(struct ocf_client *c); /* the daemon or the bus is gone */
+void channel_close(struct ocf_client *c);
+/* The answer to a request that came through it. value NULL: without. Return: 0; -EINVAL; -ENOMEM. */
+int channel_respond(struct ocf_request *q, const struct ocf_value *value);
+int channel_fail(struct ocf_request *q, const char *name, const char *text);
 
 /* call.c */
 bool call_step(struct ocf_client *c, uint64_t now_us);

@@ -92,6 +92,7 @@ static int connect_bus(struct ocf_client *c) {
 static void session_lost(struct ocf_client *c) {
         c->owner = ocf_free(c->owner);
         registration_lost(c);
+        channel_lost(c);
         observation_lost(c);
         call_lost(c);
 }

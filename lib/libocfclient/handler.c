@@ -8,8 +8,8 @@
 
 /*
  * Handler1, one object for all resources of the client. A request is the
- * message that asked, until the program has answered. It outlives its resource
- * and its client: the answer goes nowhere then.
+ * message that asked, until the program has answered; or it came through the
+ * channel. It outlives its resource and its client: the answer goes nowhere then.
  */
 
 static const char *const method_words[] = {
@@ -19,7 +19,7 @@ static const char *const method_words[] = {
         [OCF_DELETE] = "delete",
 };
 
-static void request_free(struct ocf_request *q) {
+void request_free(struct ocf_request *q) {
         list_unlink(&q->link);
         sd_bus_message_unref(q->message);
         ocf_value_free(q->value);
@@ -52,30 +52,55 @@ static int read_method(sd_bus_message *m, enum ocf_method *ret, const char **ret
         return -EOPNOTSUPP;
 }
 
-static const char *read_string(sd_bus_message *m, const char *key) {
-        const char *s;
+/* One pair of the request's map, but the value: it is looked for if it is there. */
+static int read_pair(sd_bus_message *m, struct ocf_request *q, bool *has_value) {
+        const char *key;
+        int notify, r = sd_bus_message_read_basic(m, 's', &key);
 
-        return message_find(m, "ss", key) == 0 && sd_bus_message_read(m, "v", "s", &s) > 0 ? s : "";
+        if (r < 0)
+                return r;
+        if (strcmp(key, "interface") == 0)
+                return sd_bus_message_read(m, "v", "s", &q->interface_name);
+        if (strcmp(key, "query") == 0)
+                return sd_bus_message_read(m, "v", "s", &q->query);
+        if (strcmp(key, "device_id") == 0)
+                return sd_bus_message_read(m, "v", "s", &q->device_id);
+        if (strcmp(key, "notify") == 0) {
+                r = sd_bus_message_read(m, "v", "b", &notify);
+                q->notify = r > 0 && notify;
+                return r;
+        }
+        *has_value |= strcmp(key, "value") == 0;
+        return sd_bus_message_skip(m, "v");
+}
+
+static int read_pairs(sd_bus_message *m, struct ocf_request *q, bool *has_value) {
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+        while (r >= 0 && (r = sd_bus_message_enter_container(m, 'e', "sv")) > 0) {
+                r = read_pair(m, q, has_value);
+                if (r >= 0)
+                        r = sd_bus_message_exit_container(m);
+        }
+        return r < 0 ? r : 0;
 }
 
 static int request_new(struct ocf_request **ret, struct ocf_client *c, sd_bus_message *m) {
         OCF_CLEANUP(request_freep) struct ocf_request *q = ocf_new(struct ocf_request);
-        int r, notify;
+        bool has_value = false;
+        int r;
 
         if (!q)
                 return -ENOMEM;
         list_init(&q->link);
         q->message = sd_bus_message_ref(m);
+        q->interface_name = q->query = q->device_id = "";
         r = read_method(m, &q->method, &q->href);
+        if (r >= 0)
+                r = read_pairs(m, q, &has_value);
+        if (r >= 0 && has_value)
+                r = message_read_entry(m, "ss", "value", &q->value);
         if (r < 0)
-                return r;
-        q->interface_name = read_string(m, "interface");
-        q->query = read_string(m, "query");
-        q->device_id = read_string(m, "device_id");
-        if (message_find(m, "ss", "notify") == 0 && sd_bus_message_read(m, "v", "b", &notify) > 0)
-                q->notify = notify;
-        r = message_read_entry(m, "ss", "value", &q->value);
-        if (r && r != -ENOENT)
                 return r;
         q->client = c;
         list_link_tail(&c->requests, &q->link);
@@ -103,9 +128,17 @@ static int refuse(sd_bus_message *m, enum fault fault) {
         return sd_bus_reply_method_errorf(m, name, "%s", fault_row(fault)->text);
 }
 
+void handler_serve(struct ocf_client *c, struct ocf_request *q) {
+        struct ocf_resource *resource = registration_by_href(c, q->href);
+
+        if (!resource || resource->phase == RESOURCE_NEW)
+                (void)ocf_request_fail(q, OCF_E_NOT_FOUND, NULL);
+        else
+                serve(resource, q);
+}
+
 static int on_handle(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct ocf_client *c = userdata;
-        struct ocf_resource *resource;
         struct ocf_request *q;
         int r;
 
@@ -118,11 +151,7 @@ static int on_handle(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return refuse(m, r == -ENOMEM       ? FAULT_BUSY
                                  : r == -EOPNOTSUPP ? FAULT_METHOD_NOT_ALLOWED
                                                     : FAULT_BAD_REPRESENTATION);
-        resource = registration_by_href(c, q->href);
-        if (!resource || resource->phase == RESOURCE_NEW)
-                (void)ocf_request_fail(q, OCF_E_NOT_FOUND, NULL);
-        else
-                serve(resource, q);
+        handler_serve(c, q);
         return 1;
 }
 
@@ -171,6 +200,14 @@ int ocf_request_respond(struct ocf_request *q, const struct ocf_value *value) {
 
         if (!q)
                 return -EINVAL;
+        if (!q->message) {
+                r = channel_respond(q, value);
+                if (r < 0)
+                        (void)ocf_request_fail(q, OCF_E_FAILED, NULL);
+                else
+                        request_free(q);
+                return r;
+        }
         r = sd_bus_message_new_method_return(q->message, &reply);
         if (r >= 0)
                 r = append_response(reply, value);
@@ -196,6 +233,11 @@ int ocf_request_fail(struct ocf_request *q, int result, const char *text) {
 
         if (!q)
                 return -EINVAL;
+        if (!q->message) {
+                r = channel_fail(q, row->name, is_text ? text : row->text);
+                request_free(q);
+                return r == -ENOMEM ? r : is_known && (is_text || !text) ? 0 : -EINVAL;
+        }
         snprintf(name, sizeof(name), BUS_ERROR "%s", row->name);
         e.name = name;
         e.message = is_text ? text : row->text;

@@ -90,6 +90,22 @@ static void control_request(void *context, const struct bus_caller *caller, stru
         pipeline_request(d->pipeline, call);
 }
 
+static int control_channel_open(void *context, const struct bus_caller *caller, struct channel **ret,
+                                int *ret_fd) {
+        int r = channel_new(ret, ((struct daemon *)context)->channels, caller->uid, ret_fd);
+
+        return r == CHANNEL_E_TOO_MANY ? BUS_E_REFUSED : r;
+}
+
+static bool control_channel_request(void *context, struct channel *channel, const struct resource *resource,
+                                    struct call *call) {
+        return channel_request(channel, resource, call);
+}
+
+static void control_channel_close(void *context, struct channel *channel) {
+        channel_free(channel);
+}
+
 static size_t control_interfaces(void *context, const struct bus_interface_status **ret) {
         return status_interfaces(&((struct daemon *)context)->status, ret);
 }
@@ -117,6 +133,9 @@ void daemon_fill_control(struct daemon *d) {
                 .vanished = control_vanished,
                 .bus_lost = control_bus_lost,
                 .request = control_request,
+                .channel_open = control_channel_open,
+                .channel_request = control_channel_request,
+                .channel_close = control_channel_close,
                 .interfaces = control_interfaces,
                 .notices = control_notices,
                 .counters = control_counters,

@@ -164,6 +164,7 @@ static void daemon_settle(struct daemon *d) {
         tell(d);
         bus_loop_settle(d->bus_loop); /* may change the model: */
         tell(d);
+        channels_flush(d->channels);
         net_flush(d->net);
         tell_bus_state(d);
         bus_loop_arm(d->bus_loop);
@@ -314,8 +315,12 @@ static int open_net(struct daemon *d) {
 }
 
 static int open_bus(struct daemon *d) {
+        const struct channels_config channels = { .now = on_now, .context = d };
         int r;
 
+        r = channels_new(&d->channels, &d->loop, &channels);
+        if (r < 0)
+                return r;
         daemon_fill_control(d);
         r = bus_new(&d->bus, &d->control, d->config->bus);
         if (r < 0)
@@ -402,6 +407,7 @@ struct daemon *daemon_free(struct daemon *d) {
         close_handles(d);
         d->bus_loop = bus_loop_free(d->bus_loop);
         d->bus = bus_free(d->bus);
+        d->channels = channels_free(d->channels);
         d->net = net_free(d->net);
         if (d->loop_is_open) {
                 uv_run(&d->loop, UV_RUN_DEFAULT); /* only closing handles are left */

@@ -6,6 +6,7 @@
 
 #include "daemon/apps.h"
 #include "daemon/bus_loop.h"
+#include "daemon/channel.h"
 #include "daemon/config.h"
 #include "daemon/deadline_timer.h"
 #include "daemon/net.h"
@@ -28,6 +29,7 @@ struct daemon {
         struct bus *bus;
         struct bus_loop *bus_loop;
         struct bus_control control;
+        struct channels *channels;
         struct status status;
         struct random_pool random;
         struct deadline_timer *timer;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* org.ocfd.Application1: a local application that registered resources. */
 
@@ -121,6 +122,45 @@ static int changed(struct bus *b, struct bus_client *client, sd_bus_message *m) 
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int read_no_options(sd_bus_message *m) {
+        int r = sd_bus_message_enter_container(m, 'a', "{sv}");
+
+        if (r < 0)
+                return r;
+        r = sd_bus_message_at_end(m, false);
+        if (r > 0)
+                return 0;
+        return r < 0 ? r : bus_reply_invalid(m, "There are no options of a channel yet") < 0 ? -EIO : 1;
+}
+
+static int acquire_channel(struct bus *b, struct bus_client *client, sd_bus_message *m) {
+        const struct bus_control *control = b->control;
+        struct channel *channel;
+        int fd, r = 0;
+
+        if (!own_app(b, client, m, &r))
+                return r;
+        r = read_no_options(m);
+        if (r)
+                return r < 0 ? r : 0;
+        bus_channel_close(client); /* the new one takes its place */
+        r = control->channel_open(control->context, &client->caller, &channel, &fd);
+        if (r == BUS_E_REFUSED)
+                return bus_reply_fault(m, FAULT_LIMITS_EXCEEDED,
+                                       "This user has as many channels as it may have");
+        if (r < 0)
+                return bus_reply_fault(m, FAULT_FAILED,
+                                       "No channel can be made now: requests go over the bus");
+        r = sd_bus_reply_method_return(m, "h", fd);
+        close(fd); /* the message has its own */
+        if (r < 0) {
+                control->channel_close(control->context, channel);
+                return r;
+        }
+        client->channel = channel;
+        return r;
+}
+
 static int unregister(struct bus *b, struct bus_client *client, sd_bus_message *m) {
         const struct bus_control *control = b->control;
         const char *href;
@@ -160,6 +200,10 @@ static int on_publish(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return bus_client_method(userdata, m, changed);
+}
+
+static int on_acquire_channel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_client_method(userdata, m, acquire_channel);
 }
 
 static int on_unregister(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -225,6 +269,8 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Unregister", SD_BUS_ARGS("as", hrefs), SD_BUS_NO_RESULT, on_unregister,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("AcquireChannel", SD_BUS_ARGS("a{sv}", options), SD_BUS_RESULT("h", channel),
+                                on_acquire_channel, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Name", "s", name, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("Owner", "s", owner, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("State", "s", state, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),

@@ -180,6 +180,9 @@ static void handler_request(struct handler *handler, const struct resource *reso
                 refuse_call(call, FAULT_UNAVAILABLE, NULL);
                 return;
         }
+        if (c->channel &&
+            c->bus->control->channel_request(c->bus->control->context, c->channel, resource, call))
+                return;
         if (c->n_owed >= CLIENT_OWED_MAX) {
                 refuse_call(call, FAULT_BUSY,
                             "The application has not answered earlier requests: see whether it hangs, with "
@@ -212,6 +215,15 @@ static void handler_request(struct handler *handler, const struct resource *reso
         c->bus->n_calls_queued++;
         c->bus->calls_due_us = 0; /* bus_calls_expire() looks when */
         dispatch(c->bus);
+}
+
+void bus_channel_close(struct bus_client *client) {
+        const struct bus_control *control = client->bus->control;
+        struct channel *channel = client->channel;
+
+        client->channel = NULL;
+        if (channel)
+                control->channel_close(control->context, channel);
 }
 
 /* ---- whose turn it is ---- */
@@ -394,6 +406,7 @@ void bus_handlers_lost(struct bus_client *client) {
                 if (!h->handler.n_references)
                         handler_release_(&h->handler);
         }
+        bus_channel_close(client);
         while (client->n_calls)
                 LIST_FOR_EACH(i, &b->calls) {
                         struct handler_call *hc = LIST_ENTRY(i, struct handler_call, link);

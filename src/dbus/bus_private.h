@@ -80,7 +80,8 @@ struct bus_client {
         size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers;
         size_t n_bytes; /* of values in its requests */
         struct list subscribers, handlers, updates;
-        struct list queue; /* calls to its handlers that wait for their turn */
+        struct list queue;       /* calls to its handlers that wait for their turn */
+        struct channel *channel; /* for its handlers, beside the bus; NULL: none */
         sd_bus_slot *match, *credentials, *ping;
         unsigned n_unproven; /* signals since it last answered a ping */
         bool wants_ping;     /* but others have to answer theirs first */
@@ -132,6 +133,7 @@ int bus_register(struct bus *b, struct bus_client *client, sd_bus_message *m);
 int bus_handler_obtain(struct bus_client *client, const char *object, struct handler **ret);
 void bus_handlers_unused(struct bus_client *client); /* frees those that the model did not take */
 void bus_handlers_lost(struct bus_client *client);   /* it left; calls under way are answered */
+void bus_channel_close(struct bus_client *client);   /* likewise those on its channel */
 void bus_calls_expire(struct bus *b, uint64_t now_us);
 int bus_append_subject(sd_bus_message *m, const struct subject *s);
 

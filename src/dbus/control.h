@@ -40,6 +40,8 @@ struct bus_counter {
 
 enum { BUS_E_REFUSED = 1 };
 
+struct channel;
+
 struct bus_control {
         void *context;
         struct model *model;
@@ -63,6 +65,17 @@ struct bus_control {
 
         /* A local app asks: answered through call->done(), maybe at once. request.subject is filled in. */
         void (*request)(void *context, const struct bus_caller *caller, struct call *call);
+
+        /*
+         * A channel for the handlers of one connection (channel_packet.h). open: 0, *ret and the caller's
+         * end; BUS_E_REFUSED when there are too many; negative errno. request takes the call, or says false:
+         * then the bus is to have it. close answers what is under way.
+         */
+        int (*channel_open)(void *context, const struct bus_caller *caller, struct channel **ret,
+                            int *ret_fd);
+        bool (*channel_request)(void *context, struct channel *channel, const struct resource *resource,
+                                struct call *call);
+        void (*channel_close)(void *context, struct channel *channel);
 
         /* For status; arrays stay valid until control returns to the loop. */
         size_t (*interfaces)(void *context, const struct bus_interface_status **ret);
