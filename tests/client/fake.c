@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,9 +32,22 @@ bool fake_has_bus(void) {
         return access("/usr/bin/dbus-daemon", X_OK) == 0;
 }
 
+/* That the socket is there is not enough: it may be bound, and nobody listens yet. */
+static bool bus_answers(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool answers;
+
+        assert_true(fd >= 0);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+        answers = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        close(fd);
+        return answers;
+}
+
 void fake_bus_start(struct fake *f) {
         char config[128], path[128];
-        struct stat st;
+        bool answers;
 
         snprintf(path, sizeof(path), "%s/bus", f->directory);
         snprintf(config, sizeof(config), "--config-file=%s/bus.conf", f->directory);
@@ -44,9 +58,12 @@ void fake_bus_start(struct fake *f) {
                 execl("/usr/bin/dbus-daemon", "dbus-daemon", config, "--nofork", "--nopidfile", (char *)NULL);
                 _exit(127);
         }
-        for (unsigned i = 0; i < 1000 && stat(path, &st) < 0; i++)
-                usleep(10000);
-        assert_int_equal(stat(path, &st), 0);
+        answers = bus_answers(path);
+        for (unsigned i = 0; i < 10000 && !answers; i++) {
+                usleep(1000);
+                answers = bus_answers(path);
+        }
+        assert_true(answers);
 }
 
 void fake_bus_kill(struct fake *f) {

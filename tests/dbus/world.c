@@ -9,7 +9,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,37 +187,49 @@ static void write_config(struct world *w) {
         fclose(f);
 }
 
+/* That the socket is there is not enough: it may be bound, and nobody listens yet. */
 static bool bus_answers(const char *path) {
-        struct stat s;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool answers;
 
-        return stat(path, &s) == 0;
+        assert_true(fd >= 0);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+        answers = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+        close(fd);
+        return answers;
 }
 
 void world_bus_start(struct world *w) {
-        char socket[128], config[160];
+        char path[128], config[160];
         uint64_t deadline = 0;
+        pid_t parent = getpid();
 
-        snprintf(socket, sizeof(socket), "%s/bus", w->directory);
+        snprintf(path, sizeof(path), "%s/bus", w->directory);
         snprintf(config, sizeof(config), "--config-file=%s/config", w->directory);
         w->daemon = fork();
         assert_true(w->daemon >= 0);
         if (w->daemon == 0) {
+                /* A test that dies takes its bus along: also where it died before this was asked for. */
+                if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
+                        _exit(127);
                 execl(program(), "dbus-daemon", config, "--nofork", "--nopidfile", "--nosyslog", NULL);
                 _exit(127);
         }
-        while (!bus_answers(socket)) {
+        while (!bus_answers(path)) {
+                assert_int_equal(waitpid(w->daemon, NULL, WNOHANG), 0);
                 assert_false(world_expired(&deadline));
                 usleep(1000);
         }
 }
 
 void world_bus_kill(struct world *w) {
-        char socket[128];
+        char path[128];
 
         kill(w->daemon, SIGKILL);
         waitpid(w->daemon, NULL, 0);
-        snprintf(socket, sizeof(socket), "%s/bus", w->directory);
-        unlink(socket);
+        snprintf(path, sizeof(path), "%s/bus", w->directory);
+        unlink(path);
 }
 
 static void fill_control(struct world *w) {
