@@ -66,8 +66,8 @@ class ObservedLiar(threading.Thread):
                 if self.n == 3 and i == 0:
                     said = self.lie(self.n + 2, body, before)
                 for sequence, value in said:
-                    head = bytes([0x50 | len(token), 0x45, 0, self.n]) + token
-                    self.socket.sendto(head + bytes([0x61, sequence & 255]) + b"\xff" + value, observer)
+                    head = bytes([0x50 | len(token), 0x45]) + self.n.to_bytes(2, "big") + token
+                    self.socket.sendto(head + b"\x63" + sequence.to_bytes(3, "big") + b"\xff" + value, observer)
             before = body
 
 
