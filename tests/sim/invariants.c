@@ -86,7 +86,7 @@ static void look_at_lifetimes(struct world *w, const struct node *n, const struc
 }
 
 static void look_at_connections(struct world *w) {
-        for (uint32_t i = 0; i < w->n_asks; i++) {
+        for (uint32_t i = 0; i < w->n_asks && w->n_connections; i++) {
                 const struct ask *a = &w->asks[i];
 
                 if (a->channel && !a->ended && !connection_stands(w, a->channel, a->client) &&

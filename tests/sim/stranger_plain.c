@@ -64,7 +64,7 @@ static void begin(struct world *w, struct stranger *s) {
         *e = (struct errand){ .key = world_new_ask(w, a), .mid = s->next_mid++, .szx = 6, .sequence = -1 };
         if (kind == ASK_LONG && !(e->body = malloc(BODY_MOST)))
                 abort();
-        e->timeout_ms = 2000 + world_draw(w) % 1000;
+        e->timeout_ms = a.non_confirmable ? SEPARATE_MS : 2000 + world_draw(w) % 1000;
         TELL(w, "stranger %u begins request %u, %s", s->station.index, e->key, ask_kind_names[kind]);
         send_errand(w, s, e);
         wait_until(w, s, e, w->now_ms + e->timeout_ms);
