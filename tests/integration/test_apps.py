@@ -71,6 +71,40 @@ def two_apps_are_resources(w):
     lamp_observer.says(r'"value": ?true')
 
 
+def sockets_of(process):
+    links = []
+    for fd in os.listdir(f"/proc/{process.pid}/fd"):
+        try:
+            links.append(os.readlink(f"/proc/{process.pid}/fd/{fd}"))
+        except FileNotFoundError:
+            pass
+    return sum(link.startswith("socket:") for link in links)
+
+
+@test()
+def the_channel_and_the_bus_say_the_same(w):
+    """A handler in C, first through its channel, then with the channel switched off: a peer cannot tell."""
+    w.start()
+    peer = w.peer()
+    heard = {}
+    for how in ("channel", "bus"):
+        environment = {**os.environ, "OCF_CLIENT_CHANNEL": "no"} if how == "bus" else None
+        lamp = w.spawn(f"lamp-{how}", w.programs["lamp"], w.address, env=environment)
+        eventually(lambda: w.is_registered("/lamp"), "/lamp is registered")
+        before = time.monotonic()
+        eventually(lambda: sockets_of(lamp) == (2 if how == "channel" else 1), "its bus, and its channel")
+        first = peer.observe("/lamp")
+        answers = [first, peer.get("/lamp"), peer.get("/lamp", "if=oic.if.baseline"), peer.post("/lamp", {"value": True, "brightness": 30})]
+        answers.append(peer.receive(token=first.token))
+        answers += [peer.post("/lamp", {"brightness": 300}), peer.post("/lamp", {"value": 1}), peer.request(4, "/lamp"), peer.get("/lamp")]
+        heard[how] = [(m.code, m.payload) for m in answers]
+        assert time.monotonic() - before < 10 * SLOW
+        lamp.kill()
+        equal(peer.receive(token=first.token).code, "4.04")
+    equal(heard["channel"], heard["bus"])
+    equal([code for code, _ in heard["bus"]], ["2.05", "2.05", "2.05", "2.04", "2.05", "4.00", "4.00", "4.05", "2.05"])
+
+
 @test()
 def app_killed_its_resource_is_gone_and_observers_get_4_04(w):
     w.start()
