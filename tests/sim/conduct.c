@@ -57,20 +57,23 @@ static bool ask_of(const struct world *w, const struct coap_message *m, uint32_t
 /* RFC 7252, 4.7: how many others of this client's wait for a sign of life of this server? */
 static void take_turn(struct world *w, uint32_t key, uint16_t mid, const uint8_t to[16]) {
         struct ask *a = &w->asks[key];
-        uint32_t n = 0;
+        uint32_t n = 0, other = 0;
 
-        if (a->had_turn && (a->kind == ASK_OBSERVE || a->kind == ASK_WATCH))
-                return; /* what follows a notification */
+        if (a->kind == ASK_OBSERVE || a->kind == ASK_WATCH)
+                return; /* what follows a notification takes no turn, and looks the same */
         for (uint32_t i = 0; i < w->n_asks; i++) {
                 const struct ask *b = &w->asks[i];
 
-                n += b->on_its_way && !b->ended && i != key && b->client == a->client &&
-                     memcmp(b->to, to, 16) == 0;
+                if (b->on_its_way && !b->ended && i != key && b->client == a->client &&
+                    memcmp(b->to, to, 16) == 0) {
+                        n++;
+                        other = i;
+                }
         }
         if (!a->on_its_way && n >= w->scenario->config.nstart)
                 invariant_broken(w, "more requests than NSTART wait for one peer",
-                                 "request %u after %u others", key, n);
-        a->on_its_way = a->had_turn = true;
+                                 "request %u after %u others, as %u", key, n, other);
+        a->on_its_way = true;
         a->mid = mid;
         memcpy(a->to, to, 16);
 }

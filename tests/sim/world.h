@@ -80,10 +80,10 @@ struct ask {
         uint8_t handled_ip[16];
         uint64_t handled_ms;
         bool observed, was_observed;
-        bool had_turn, on_its_way; /* a CON of it was not acknowledged yet */
-        uint16_t mid;              /* of that CON, */
-        uint8_t to[16];            /* and where it went */
-        uint32_t state;            /* the newest that was shown */
+        bool on_its_way; /* a CON of it was not acknowledged yet */
+        uint16_t mid;    /* of that CON, */
+        uint8_t to[16];  /* and where it went */
+        uint32_t state;  /* the newest that was shown */
 };
 
 enum phase { PHASE_BUSY, PHASE_SETTLING, PHASE_ENDING, PHASE_QUIET };
