@@ -73,6 +73,7 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
                 return NULL;
         }
         b->account = a;
+        b->channel = shape->peer.stream ? shape->peer.channel : 0;
         b->code = response->code;
         b->content_format = response->content_format;
         b->max_age_s = response->max_age_s;
@@ -98,6 +99,12 @@ void coap_body_fetched(struct coap_endpoint *ep, struct coap_body *b, uint8_t me
         b->due_ms = ocf_min_u64(b->due_ms, LIST_ENTRY(first, struct coap_body, due)->due_ms);
         list_unlink(&b->due);
         list_link_head(&ep->due_bodies, &b->due);
+}
+
+void coap_body_forget(struct coap_endpoint *ep, uint32_t channel) {
+        LIST_FOR_EACH_SAFE(i, &ep->due_bodies)
+        if (LIST_ENTRY(i, struct coap_body, due)->channel == channel)
+                coap_body_free(ep, LIST_ENTRY(i, struct coap_body, due));
 }
 
 void coap_body_tick(struct coap_endpoint *ep, uint64_t now_ms) {

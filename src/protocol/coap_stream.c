@@ -102,6 +102,8 @@ static void stream_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_s
         coap_hash_unlink(&ep->by_stream, &s->node);
         list_unlink(&s->link);
         coap_pool_give(&ep->streams, s);
+        coap_body_forget(ep, peer.channel);
+        coap_upload_forget(ep, peer.channel);
         coap_observer_forget(ep, &peer);
         coap_client_forget(ep, now_ms, &peer);
 }

@@ -55,6 +55,7 @@ static struct coap_upload *begin(struct coap_endpoint *ep, const struct coap_pee
         a->n_uploads++;
         u->account = a;
         u->first_hash = first_hash;
+        u->channel = peer->stream ? peer->channel : 0;
         list_init(&u->due);
         coap_hash_link(&ep->by_upload, &u->node, key);
         return u;
@@ -153,6 +154,12 @@ enum coap_upload_outcome coap_upload_take(struct coap_endpoint *ep, uint64_t now
         if (!d->block1_num)
                 return add_first(ep, now_ms, shape, d, u, key, bytes_hash);
         return add(ep, now_ms, shape, d, u, offset);
+}
+
+void coap_upload_forget(struct coap_endpoint *ep, uint32_t channel) {
+        LIST_FOR_EACH_SAFE(i, &ep->due_uploads)
+        if (LIST_ENTRY(i, struct coap_upload, due)->channel == channel)
+                coap_upload_free(ep, LIST_ENTRY(i, struct coap_upload, due));
 }
 
 void coap_upload_tick(struct coap_endpoint *ep, uint64_t now_ms) {

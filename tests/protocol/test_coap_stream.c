@@ -361,6 +361,32 @@ static void test_a_number_that_is_used_again(void **state) {
         world_close(&w);
 }
 
+static void test_bodies_go_with_their_connection(void **state) {
+        const struct coap_peer a = connection(5);
+        static uint8_t body[60000];
+        struct coap_response r = { .code = COAP_CONTENT,
+                                   .payload = span_of(body, sizeof(body)),
+                                   .max_age_s = -1 };
+        struct coap_counts c;
+        struct world w;
+
+        open_stream(&w, NULL);
+        FEED(&w, CSM "\x01\x01T"); /* a long answer, of which only the first block is fetched */
+        pop_request(&w, "/");
+        answer(&w, r);
+        FEED(&w, "\xd1\x07\x02U\xd1\x0e\x08\xff"
+                 "0123456789abcdef"); /* a body, of which only the first block comes */
+        assert_false(pop(&w));
+        coap_endpoint_counts(w.ep, &c);
+        assert_int_equal(c.n_uploads, 1);
+        assert_true(c.n_pages > 400);
+        coap_endpoint_stream_closed(w.ep, w.now, &a);
+        coap_endpoint_counts(w.ep, &c);
+        assert_int_equal(c.n_uploads, 0);
+        assert_int_equal(c.n_pages, 0);
+        world_close(&w);
+}
+
 static void test_requests_of_ours_fail_with_it(void **state) {
         const struct coap_peer a = connection(5);
         struct coap_ask question = COAP_ASK_DEFAULT;
@@ -431,6 +457,7 @@ int main(void) {
                 cmocka_unit_test(test_the_peers_size_is_kept),
                 cmocka_unit_test(test_observers_go_with_their_connection),
                 cmocka_unit_test(test_a_number_that_is_used_again),
+                cmocka_unit_test(test_bodies_go_with_their_connection),
                 cmocka_unit_test(test_requests_of_ours_fail_with_it),
                 cmocka_unit_test(test_no_room),
                 cmocka_unit_test(test_bert_both_ways),
