@@ -271,9 +271,12 @@ static void test_answers_that_do_not_fit(void **state) {
                 struct asked *a = ask(w, i, rows[i].method, SPAN_NULL);
                 struct channel_packet p;
 
-                say(w,
-                    ANSWER(.id = hear(w).id, .code = rows[i].code, .content_format = rows[i].content_format,
-                           .max_age_s = rows[i].max_age_s, .value = rows[i].value));
+                p = answer(hear(w).id);
+                p.code = rows[i].code;
+                p.content_format = rows[i].content_format;
+                p.max_age_s = rows[i].max_age_s;
+                p.value = rows[i].value;
+                say(w, &p);
                 assert_int_equal(a->n_done, 1);
                 assert_int_equal(a->response.fault, FAULT_FAILED);
         }
