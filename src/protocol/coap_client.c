@@ -173,7 +173,21 @@ static void end_turn(struct coap_endpoint *ep, uint64_t now_ms, struct coap_clie
         give_turns(ep, now_ms, c->partner);
 }
 
+/* What goes on in an observation waits for its turn like everything else. */
+static bool must_wait(const struct coap_endpoint *ep, const struct coap_client *c) {
+        const struct coap_partner *p = c->partner;
+
+        return !c->outstanding && !c->multicast && !p->peer.stream && p->n_outstanding >= ep->config.nstart;
+}
+
 void coap_client_send(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
+        list_unlink(&c->link);
+        if (must_wait(ep, c)) {
+                c->state = CLIENT_QUEUED;
+                coap_timer_set(&ep->timers, &c->timer, now_ms + patience_ms(ep, c));
+                list_link_tail(&c->partner->queue, &c->link);
+                return;
+        }
         if (!send_now(ep, now_ms, c))
                 coap_client_fail(ep, now_ms, c, COAP_FAILURE_FULL);
 }
@@ -250,6 +264,8 @@ int coap_endpoint_request(struct coap_endpoint *ep, uint64_t now_ms, const struc
 
         if (ask->payload.n > ep->config.limits.n_body || !coap_compose_fits(ask))
                 return COAP_E_TOO_LONG;
+        if (peer->stream && !coap_stream_is_open(ep, peer))
+                return COAP_E_CLOSED;
         c = client_new(ep, peer);
         if (!c)
                 return COAP_E_FULL;
@@ -305,6 +321,7 @@ struct coap_client *coap_client_split(struct coap_endpoint *ep, struct coap_clie
 void coap_client_answered(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
         if (c->reliable)
                 coap_reliable_free(ep, c->reliable);
+        list_unlink(&c->link);
         if (!c->multicast)
                 end_turn(ep, now_ms, c);
 }
@@ -345,7 +362,12 @@ void coap_client_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_c
         }
         c->n_sent = 0;
         c->asks_rest = false;
-        c->sequenced = false; /* whatever it answers is newer than what was heard so long ago */
+        c->sequenced = false;
+        /* What comes under the old token now was long on its way, or of a server that began anew: it is none
+         * of this registration's (RFC 7641, 3.4). */
+        coap_hash_unlink(&ep->by_token, &c->node);
+        c->token = new_token(ep);
+        coap_hash_link(&ep->by_token, &c->node, c->token);
         coap_account_drop(ep, c->account, &c->body);
         coap_client_send(ep, now_ms, c);
 }

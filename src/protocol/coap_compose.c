@@ -29,15 +29,16 @@ static void read_texts(const struct coap_endpoint *ep, const struct coap_client 
 static void put_parts(struct coap_builder *b, uint16_t number, struct span s, uint8_t separator) {
         struct span part;
 
-        while (span_split(&s, separator, &part))
+        while (s.n && span_split(&s, separator, &part)) /* nothing at all is no part, not an empty one */
                 coap_build_option(b, number, part);
 }
 
 static void put_path(struct coap_builder *b, struct span path) {
         if (path.n && path.data[0] == '/')
                 path = span_of(path.data + 1, path.n - 1);
-        if (path.n)
-                put_parts(b, COAP_OPTION_URI_PATH, path, '/');
+        put_parts(b, COAP_OPTION_URI_PATH, path, '/');
+        if (path.n && path.data[path.n - 1] == '/') /* "a/" is two segments (RFC 7252, 6.4) */
+                coap_build_option(b, COAP_OPTION_URI_PATH, SPAN_NULL);
 }
 
 /* ---- which part of it is next ---- */
@@ -122,7 +123,7 @@ struct span coap_compose(struct coap_endpoint *ep, struct coap_client *c) {
         read_texts(ep, c, &t);
         if (with_payload)
                 in_blocks = cut(ep, c, &szx);
-        if (first && t.if_match.n)
+        if (t.if_match.n)
                 coap_build_option(&b, COAP_OPTION_IF_MATCH, t.if_match);
         if (first && t.etag.n)
                 coap_build_option(&b, COAP_OPTION_ETAG, t.etag);
@@ -131,7 +132,7 @@ struct span coap_compose(struct coap_endpoint *ep, struct coap_client *c) {
         if (first && c->observe)
                 coap_build_uint(&b, COAP_OPTION_OBSERVE, 0);
         put_path(&b, t.path);
-        if (with_payload && c->content_format != COAP_FORMAT_NONE)
+        if (c->payload.n && c->content_format != COAP_FORMAT_NONE)
                 coap_build_uint(&b, COAP_OPTION_CONTENT_FORMAT, (uint32_t)c->content_format);
         put_parts(&b, COAP_OPTION_URI_QUERY, t.query, '&');
         if (c->accept != COAP_FORMAT_NONE)
@@ -141,7 +142,9 @@ struct span coap_compose(struct coap_endpoint *ep, struct coap_client *c) {
                 coap_build_option(&b, COAP_OPTION_ECHO, t.echo);
         if (c->no_response)
                 coap_build_uint(&b, COAP_OPTION_NO_RESPONSE, c->no_response);
-        if (in_blocks) /* else two bodies for one resource would be one to it (RFC 9175, 3) */
+        /* Else two bodies for one resource would be one to it (RFC 9175, 3). Whoever asks for more of the
+         * answer still speaks of this body. */
+        if (in_blocks || c->n_sent)
                 coap_build_uint(&b, COAP_OPTION_REQUEST_TAG, c->tag);
         if (c->ocf_version && !c->without_version)
                 coap_build_uint(&b, COAP_OPTION_OCF_ACCEPT_VERSION, OCF_VERSION_1_0_0);

@@ -171,6 +171,7 @@ struct coap_response {
 enum {
         COAP_E_UNKNOWN_ID = 1,
         COAP_E_FULL,     /* a table has no room: try again later */
+        COAP_E_CLOSED,   /* there is no such connection, any more */
         COAP_E_TOO_LONG, /* path, query or options that do not fit one message, or a body over n_body */
 };
 
@@ -242,7 +243,7 @@ struct coap_ask {
 /*
  * Sends a request, when its peer's turn comes (NSTART). Long bodies go and come
  * in blocks; a lost observation is registered again when its Max-Age ends.
- * Return: 0 and *ret; COAP_E_FULL; COAP_E_TOO_LONG.
+ * Return: 0 and *ret; COAP_E_FULL; COAP_E_TOO_LONG; COAP_E_CLOSED.
  */
 int coap_endpoint_request(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer,
                           const struct coap_ask *ask, coap_id *ret);

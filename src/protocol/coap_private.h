@@ -497,6 +497,7 @@ bool coap_reply_take(struct coap_endpoint *ep, uint64_t now_ms, const struct coa
 
 /* coap_stream.c */
 struct coap_room coap_stream_room(const struct coap_endpoint *ep, const struct coap_peer *peer);
+bool coap_stream_is_open(const struct coap_endpoint *ep, const struct coap_peer *peer);
 struct span coap_stream_frame(uint8_t *message, size_t n); /* from a datagram's header to a stream's */
 void coap_stream_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s);
 bool coap_stream_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret);

@@ -326,7 +326,8 @@ static void deliver(struct coap_endpoint *ep, uint64_t now_ms, struct coap_clien
 static bool is_expected(const struct coap_client *c, const struct coap_message *m) {
         bool of_rest = coap_client_asks_rest(m);
 
-        if (c->state == CLIENT_QUEUED || c->state == CLIENT_REPLIED || c->state == CLIENT_FAILED)
+        if ((c->state == CLIENT_QUEUED && !c->observed) || c->state == CLIENT_REPLIED ||
+            c->state == CLIENT_FAILED)
                 return false;
         return of_rest == c->asks_rest || (c->observed && !of_rest);
 }

@@ -38,6 +38,12 @@ static struct coap_stream *find(const struct coap_endpoint *ep, const struct coa
         return NULL;
 }
 
+bool coap_stream_is_open(const struct coap_endpoint *ep, const struct coap_peer *peer) {
+        const struct coap_stream *s = find(ep, peer);
+
+        return s && !s->closing;
+}
+
 /* ---- out ---- */
 
 struct span coap_stream_frame(uint8_t *message, size_t n) {

@@ -563,6 +563,81 @@ static void test_bodies_at_the_same_time(void **state) {
         pair_close(&p);
 }
 
+static unsigned n_options(const struct coap_message *m, uint16_t number) {
+        struct coap_option_reader r = coap_option_begin(m);
+        struct coap_option o;
+        unsigned n = 0;
+
+        while (coap_option_next(&r, &o))
+                n += o.number == number;
+        return n;
+}
+
+/* libcoap takes an empty Uri-Query for malformed, and aiocoap what leaves options out for another request. */
+static void test_which_options_go(void **state) {
+        static const struct {
+                const char *path, *query;
+                unsigned n_path, n_query;
+        } rows[] = { { "/", "", 0, 0 },
+                     { "", "", 0, 0 },
+                     { "/a", "", 1, 0 },
+                     { "/a/b", "x=y&z", 2, 2 },
+                     { "/a/", "", 2, 0 } };
+        uint8_t buf[1472];
+        struct coap_builder b;
+        struct coap_message m;
+        struct pair p;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct coap_ask a = COAP_ASK_DEFAULT;
+                struct coap_peer server;
+                coap_id id;
+
+                pair_open(&p, false, NULL);
+                server = seen_by_client(&p);
+                a.path = span_of_string(rows[i].path);
+                a.query = span_of_string(rows[i].query);
+                assert_int_equal(coap_endpoint_request(p.client.ep, p.client.now, &server, &a, &id), 0);
+                m = sent(&p);
+                assert_int_equal(n_options(&m, COAP_OPTION_URI_PATH), rows[i].n_path);
+                assert_int_equal(n_options(&m, COAP_OPTION_URI_QUERY), rows[i].n_query);
+                pair_close(&p);
+        }
+        pair_open(&p, false, NULL);
+        ask(&p, COAP_POST, "/store", span_of(pattern, 1500));
+        m = sent(&p);
+        b = reply_to(buf, &m, COAP_ACK, COAP_CONTINUE, m.mid);
+        coap_build_uint(&b, COAP_OPTION_BLOCK1, 8 | 6);
+        say_back(&p, buf, b.w.n);
+        m = sent(&p);
+        b = reply_to(buf, &m, COAP_ACK, COAP_CHANGED, m.mid);
+        coap_build_uint(&b, COAP_OPTION_BLOCK2, 8 | 0);
+        coap_build_uint(&b, COAP_OPTION_BLOCK1, 1 << 4 | 6);
+        coap_build_payload(&b, span_of(pattern, 16));
+        say_back(&p, buf, b.w.n);
+        m = sent(&p); /* for the second block of the answer */
+        assert_int_equal(option(&m, COAP_OPTION_BLOCK2), 1 << 4);
+        assert_int_equal(m.payload.n, 0);
+        assert_int_equal(n_options(&m, COAP_OPTION_REQUEST_TAG), 1);
+        assert_int_equal(option(&m, COAP_OPTION_CONTENT_FORMAT), COAP_FORMAT_OCF_CBOR);
+        pair_close(&p);
+}
+
+/* A connection that nobody has opened. */
+static void test_no_such_connection(void **state) {
+        struct coap_ask a = COAP_ASK_DEFAULT;
+        struct coap_peer server;
+        struct pair p;
+        coap_id id;
+
+        pair_open(&p, false, NULL);
+        server = seen_by_client(&p);
+        server.stream = true;
+        server.channel = 99;
+        assert_int_equal(coap_endpoint_request(p.client.ep, p.client.now, &server, &a, &id), COAP_E_CLOSED);
+        pair_close(&p);
+}
+
 static void test_blocks_that_cannot_be(void **state) {
         static const struct {
                 uint32_t num;
@@ -801,6 +876,8 @@ int main(void) {
                 cmocka_unit_test(test_a_body_that_changes_while_it_comes),
                 cmocka_unit_test(test_an_observed_body_that_never_holds_still),
                 cmocka_unit_test(test_bodies_at_the_same_time),
+                cmocka_unit_test(test_which_options_go),
+                cmocka_unit_test(test_no_such_connection),
                 cmocka_unit_test(test_blocks_that_cannot_be),
                 cmocka_unit_test(test_a_late_copy_of_a_block_is_ignored),
                 cmocka_unit_test(test_a_body_longer_than_we_take),
