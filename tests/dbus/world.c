@@ -194,7 +194,7 @@ static bool bus_answers(const char *path) {
         bool answers;
 
         assert_true(fd >= 0);
-        snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+        snprintf(address.sun_path, sizeof(address.sun_path), "%.*s", (int)sizeof(address.sun_path) - 1, path);
         answers = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
         close(fd);
         return answers;
