@@ -59,16 +59,17 @@ static void test_systemd_says_where_the_directories_are(void **state) {
 static void test_every_key(void **state) {
         struct config c;
 
-        assert_int_equal(load_text(&c,
-                                   "[Daemon]\nStateDirectory=/s\nRuntimeDirectory=/r\n"
-                                   "Bus=unix:path=/run/x;guid=1\nAppsDirectory=/a\nLogLevel=debug\n"
-                                   "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\nTcp=no\n"
-                                   "[Platform]\nManufacturer=Åcme\nModel=M 1\nSerialNumber=7\n"
-                                   "SupportUrl=https://example.com/x\n"
-                                   "[Device]\nName=Gate\nType=oic.d.light\n"
-                                   "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\n"
-                                   "[Security]\nAllowInsecure=yes\n"),
-                         0);
+        assert_int_equal(
+                load_text(&c,
+                          "[Daemon]\nStateDirectory=/s\nRuntimeDirectory=/r\n"
+                          "Bus=unix:path=/run/x;guid=1\nAppsDirectory=/a\nLogLevel=debug\n"
+                          "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\nTcp=no\n"
+                          "[Platform]\nManufacturer=Åcme\nModel=M 1\nSerialNumber=7\n"
+                          "SupportUrl=https://example.com/x\n"
+                          "[Device]\nName=Gate\nType=oic.d.light\n"
+                          "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\n"
+                          "[Security]\nAllowInsecure=yes\n"),
+                0);
         assert_string_equal(c.state_directory, "/s");
         assert_string_equal(c.runtime_directory, "/r");
         assert_string_equal(c.bus, "unix:path=/run/x;guid=1");
