@@ -152,6 +152,10 @@ static bool send_now(struct coap_endpoint *ep, uint64_t now_ms, struct coap_clie
 static void give_turns(struct coap_endpoint *ep, uint64_t now_ms, struct coap_partner *p) {
         struct list *first;
 
+        /* Before the peer's CSM nobody knows how long a message it takes; and a body whose blocks grow on
+         * their way is more than others can put together. */
+        if (p->peer.stream && !coap_stream_is_ready(ep, &p->peer))
+                return;
         while ((first = list_first(&p->queue)) && (p->n_outstanding < ep->config.nstart || p->peer.stream ||
                                                    LIST_ENTRY(first, struct coap_client, link)->multicast)) {
                 struct coap_client *c = LIST_ENTRY(first, struct coap_client, link);
@@ -370,6 +374,13 @@ void coap_client_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_c
         coap_hash_link(&ep->by_token, &c->node, c->token);
         coap_account_drop(ep, c->account, &c->body);
         coap_client_send(ep, now_ms, c);
+}
+
+void coap_client_start(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {
+        struct coap_partner *p = partner_find(ep, peer);
+
+        if (p)
+                give_turns(ep, now_ms, p);
 }
 
 void coap_client_forget(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {

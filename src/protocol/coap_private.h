@@ -481,6 +481,8 @@ void coap_client_fail(struct coap_endpoint *ep, uint64_t now_ms, struct coap_cli
                       enum coap_failure failure);
 void coap_client_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c);
 void coap_client_free(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c);
+void coap_client_start(struct coap_endpoint *ep, uint64_t now_ms,
+                       const struct coap_peer *peer); /* its connection is ready */
 void coap_client_forget(struct coap_endpoint *ep, uint64_t now_ms,
                         const struct coap_peer *peer); /* its connection is gone */
 bool coap_client_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret);
@@ -498,6 +500,7 @@ bool coap_reply_take(struct coap_endpoint *ep, uint64_t now_ms, const struct coa
 /* coap_stream.c */
 struct coap_room coap_stream_room(const struct coap_endpoint *ep, const struct coap_peer *peer);
 bool coap_stream_is_open(const struct coap_endpoint *ep, const struct coap_peer *peer);
+bool coap_stream_is_ready(const struct coap_endpoint *ep, const struct coap_peer *peer); /* its CSM came */
 struct span coap_stream_frame(uint8_t *message, size_t n); /* from a datagram's header to a stream's */
 void coap_stream_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s);
 bool coap_stream_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret);

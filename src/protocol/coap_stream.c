@@ -44,6 +44,12 @@ bool coap_stream_is_open(const struct coap_endpoint *ep, const struct coap_peer 
         return s && !s->closing;
 }
 
+bool coap_stream_is_ready(const struct coap_endpoint *ep, const struct coap_peer *peer) {
+        const struct coap_stream *s = find(ep, peer);
+
+        return s && s->csm;
+}
+
 /* ---- out ---- */
 
 struct span coap_stream_frame(uint8_t *message, size_t n) {
@@ -254,7 +260,8 @@ static void pong(struct coap_endpoint *ep, struct coap_stream *s, const struct c
         send_signal(ep, s, &b);
 }
 
-static void on_csm(struct coap_endpoint *ep, struct coap_stream *s, const struct coap_message *m) {
+static void on_csm(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s,
+                   const struct coap_message *m) {
         uint16_t bad = read_csm(s, m);
 
         if (bad) {
@@ -263,6 +270,7 @@ static void on_csm(struct coap_endpoint *ep, struct coap_stream *s, const struct
         }
         s->csm = true;
         coap_timer_unset(&ep->timers, &s->timer);
+        coap_client_start(ep, now_ms, &s->peer);
 }
 
 static void on_release(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s) {
@@ -283,7 +291,7 @@ static void on_signal(struct coap_endpoint *ep, uint64_t now_ms, struct coap_str
         }
         switch (m->code) {
         case COAP_CSM:
-                on_csm(ep, s, m);
+                on_csm(ep, now_ms, s, m);
                 break;
         case COAP_PING:
                 pong(ep, s, m);

@@ -127,7 +127,7 @@ static void test_all_that_is_listed_with_what_it_says(void **state) {
         struct model *m = open_house(true);
         struct ocf_request q = request(COAP_GET, "/oic/res", "if=oic.if.b");
         struct ocf_response r;
-        struct span item, text, etag, one;
+        struct span item, text = SPAN_NULL, etag = SPAN_NULL, one;
         struct ocf_response of_lamp;
 
         assert_int_equal(ask(m, &q, &r), MODEL_ANSWERED);

@@ -96,13 +96,8 @@ static void test_written_links(void **state) {
 
 /* What people call their things: quotes, backslashes, line ends, other alphabets. */
 static void test_any_text_comes_back(void **state) {
-        static const char *const texts[] = { "",
-                                             "\"",
-                                             "\\",
-                                             "a\\\"b\\",
-                                             "\n\t\x7f\x01",
-                                             "K\xc3\xbc"
-                                             "che \xe2\x98\x83",
+        static const char *const texts[] = { "",         "\"",           "\\",
+                                             "a\\\"b\\", "\n\t\x7f\x01", "K\xc3\xbc\x63he \xe2\x98\x83",
                                              "a,b;c=<d>" };
         uint8_t text[256], back[64];
         struct span links, params;

@@ -404,6 +404,22 @@ static void test_requests_of_ours_fail_with_it(void **state) {
         world_close(&w);
 }
 
+static void test_a_request_waits_for_the_csm(void **state) {
+        const struct coap_peer a = connection(5);
+        struct coap_ask question = COAP_ASK_DEFAULT;
+        struct world w;
+        coap_id id;
+
+        open_stream(&w, NULL);
+        EXPECT(&w, OUR_CSM);
+        question.path = SPAN_LITERAL("/x");
+        assert_int_equal(coap_endpoint_request(w.ep, w.now, &a, &question, &id), 0);
+        hear_nothing(&w);
+        FEED(&w, CSM);
+        assert_int_equal(heard(&w).data[1], COAP_GET);
+        world_close(&w);
+}
+
 static void test_no_room(void **state) {
         struct coap_limits limits = coap_limits_default;
         const struct coap_peer b = connection(6);
@@ -459,6 +475,7 @@ int main(void) {
                 cmocka_unit_test(test_a_number_that_is_used_again),
                 cmocka_unit_test(test_bodies_go_with_their_connection),
                 cmocka_unit_test(test_requests_of_ours_fail_with_it),
+                cmocka_unit_test(test_a_request_waits_for_the_csm),
                 cmocka_unit_test(test_no_room),
                 cmocka_unit_test(test_bert_both_ways),
         };
