@@ -1,57 +1,10 @@
-#include "daemon/channel.h"
-#include "base/list.h"
 #include "base/memory.h"
-#include "dbus/channel_packet.h"
-#include "protocol/rep.h"
+#include "daemon/channel_private.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define BATCH            32
-#define CALLS_MAX        256            /* of one application, waiting for their turn or an answer */
-#define BYTES_MAX        (2048u * 1024) /* of the requests among them that were not sent yet */
-#define OWED_MAX         8              /* answers past their time, until it is asked nothing more */
-#define UID_CHANNELS_MAX 64
-#define DEADLINE_TICK_MS 100u
-
-struct channel_call {
-        struct list link;   /* of the channel, oldest first */
-        struct list unsent; /* likewise, until it is sent */
-        uint64_t id;
-        struct call *call;
-        uint8_t *packet; /* until it is sent */
-        size_t n_packet;
-        uint8_t *value; /* parts of its answer */
-        size_t n_value;
-};
-
-struct channel {
-        struct list link;
-        struct channels *all;
-        uv_poll_t poll;
-        int fd; /* -1: ended, and never again of use */
-        uint32_t uid;
-        int events;
-        uint64_t last_id;
-        struct list calls, unsent;
-        size_t n_calls, n_bytes;
-        uint64_t n_owed;
-        bool is_full;  /* it does not read: wait until it does */
-        bool is_freed; /* but its handle is not closed yet */
-};
-
-struct channels {
-        uv_loop_t *loop;
-        struct channels_config config;
-        struct list list;
-        uv_timer_t timer; /* runs while there are calls */
-        size_t n_calls;
-        uint8_t (*in)[CHANNEL_PACKET_MAX];
-        uint8_t *packet; /* a request on its way out; an answer in normal form */
-        uint8_t *value;  /* of an answer, in normal form */
-};
 
 /* ---- calls ---- */
 
@@ -60,6 +13,7 @@ static void call_free(struct channel *c, struct channel_call *k) {
         list_unlink(&k->unsent);
         c->n_calls--;
         c->n_bytes -= k->packet ? k->n_packet : 0;
+        c->n_parts -= k->n_value;
         if (--c->all->n_calls == 0)
                 uv_timer_stop(&c->all->timer);
         ocf_free(k->packet);
@@ -67,19 +21,19 @@ static void call_free(struct channel *c, struct channel_call *k) {
         ocf_free(k);
 }
 
-static void finish(struct channel *c, struct channel_call *k, const struct ocf_response *response) {
+void channel_finish(struct channel *c, struct channel_call *k, const struct ocf_response *response) {
         struct call *call = k->call;
 
         call_free(c, k);
         call_answer(call, response);
 }
 
-static void finish_with_fault(struct channel *c, struct channel_call *k, enum fault fault, const char *why) {
+void channel_finish_with_fault(struct channel *c, struct channel_call *k, enum fault fault, const char *why) {
         struct ocf_response response = OCF_RESPONSE_FAULT(fault);
 
         response.diagnostic = why;
         response.max_age_s = fault == FAULT_UNAVAILABLE || fault == FAULT_BUSY ? 1 : -1;
-        finish(c, k, &response);
+        channel_finish(c, k, &response);
 }
 
 static void on_deadlines(uv_timer_t *timer) {
@@ -97,22 +51,12 @@ static void on_deadlines(uv_timer_t *timer) {
                                 if (k->call->deadline_ms > now_ms)
                                         continue;
                                 c->n_owed += !k->packet;
-                                finish_with_fault(c, k, FAULT_TIMEOUT, NULL);
+                                channel_finish_with_fault(c, k, FAULT_TIMEOUT, NULL);
                                 again = true;
                                 break;
                         }
                 }
         }
-}
-
-static struct channel_call *call_find(struct channel *c, uint64_t id) {
-        LIST_FOR_EACH(i, &c->calls) { /* most are answered in their order */
-                struct channel_call *k = LIST_ENTRY(i, struct channel_call, link);
-
-                if (k->id == id)
-                        return k->packet ? NULL : k; /* not sent yet: it cannot know */
-        }
-        return NULL;
 }
 
 /* ---- the end ---- */
@@ -134,8 +78,8 @@ static void end(struct channel *c) {
         c->fd = -1;
         uv_close((uv_handle_t *)&c->poll, on_closed);
         while (!list_is_empty(&c->calls))
-                finish_with_fault(c, LIST_ENTRY(list_first(&c->calls), struct channel_call, link),
-                                  FAULT_UNAVAILABLE, NULL);
+                channel_finish_with_fault(c, LIST_ENTRY(list_first(&c->calls), struct channel_call, link),
+                                          FAULT_UNAVAILABLE, NULL);
 }
 
 struct channel *channel_free(struct channel *c) {
@@ -149,124 +93,22 @@ struct channel *channel_free(struct channel *c) {
         return NULL;
 }
 
-/* ---- answers ---- */
-
-static uint8_t usual_code(const struct call *call) {
-        switch (call->request.method) {
-        case COAP_GET:
-                return COAP_CONTENT;
-        case COAP_DELETE:
-                return COAP_DELETED;
-        default: /* updates, and creations by one of the interfaces */
-                return call->interface == INTERFACE_CREATE ? COAP_CREATED : COAP_CHANGED;
-        }
-}
-
-static bool take_code(int64_t code, uint8_t *ret) {
-        if (code < 0)
-                return true;
-        if (code != COAP_CREATED && code != COAP_DELETED && code != COAP_CHANGED && code != COAP_CONTENT)
-                return false;
-        if ((code == COAP_CONTENT) != (*ret == COAP_CONTENT))
-                return false;
-        *ret = (uint8_t)code;
-        return true;
-}
-
-/* Bytes of another format stand in the value as a byte string, as on the bus. A retrieve wants a value. */
-static bool take_value(struct channels *all, struct span value, const struct call *call,
-                       struct ocf_response *ret) {
-        struct writer w = writer_on(all->value, CHANNEL_VALUE_MAX);
-
-        if (!value.data)
-                return ret->raw_format == COAP_FORMAT_NONE && call->request.method != COAP_GET;
-        if (rep_normalise(value, &w))
-                return false;
-        if (ret->raw_format == COAP_FORMAT_NONE) {
-                ret->rep = writer_span(&w);
-                return true;
-        }
-        return rep_as_bytes(writer_span(&w), &ret->raw);
-}
-
-static bool read_answer(struct channels *all, const struct channel_packet *p, const struct channel_call *k,
-                        struct ocf_response *ret) {
-        struct span value = k->value ? span_of(k->value, k->n_value) : p->value;
-
-        *ret = OCF_RESPONSE_OK(usual_code(k->call));
-        if (p->content_format > UINT16_MAX || p->max_age_s > UINT32_MAX || !take_code(p->code, &ret->code))
-                return false;
-        ret->raw_format = p->content_format < 0 ? COAP_FORMAT_NONE : (int)p->content_format;
-        ret->max_age_s = p->max_age_s;
-        return take_value(all, value, k->call, ret);
-}
-
-static void on_answer(struct channel *c, const struct channel_packet *p, struct channel_call *k) {
-        struct ocf_response response;
-
-        if (read_answer(c->all, p, k, &response))
-                finish(c, k, &response);
-        else
-                finish_with_fault(c, k, FAULT_FAILED, "The application's answer is not what a channel takes");
-}
-
-static void on_fault(struct channel *c, const struct channel_packet *p, struct channel_call *k) {
-        char name[64] = "", text[256] = "";
-
-        memcpy(name, p->name.data, ocf_min_size(p->name.n, sizeof(name) - 1));
-        memcpy(text, p->text.data, ocf_min_size(p->text.n, sizeof(text) - 1));
-        finish_with_fault(c, k, fault_by_name(name), text[0] ? text : NULL);
-}
-
-static void on_part(struct channel *c, const struct channel_packet *p, struct channel_call *k) {
-        if (p->value.n > CHANNEL_VALUE_MAX - k->n_value ||
-            !ocf_grow((void **)&k->value, k->n_value, k->n_value + p->value.n + 1, 1)) {
-                finish_with_fault(c, k, FAULT_FAILED, "The application's answer is larger than 1 MiB");
-                return;
-        }
-        memcpy(k->value + k->n_value, p->value.data, p->value.n);
-        k->n_value += p->value.n;
-}
-
-/* False: it is no packet of this protocol. */
-static bool take_packet(struct channel *c, struct span bytes) {
-        struct writer w = writer_on(c->all->packet, CHANNEL_PACKET_MAX);
-        struct channel_packet p;
-        struct channel_call *k;
-
-        if (rep_normalise(bytes, &w) || channel_packet_read(&p, writer_span(&w)) ||
-            p.kind == CHANNEL_REQUEST || p.id > c->last_id)
-                return false;
-        k = call_find(c, p.id);
-        if (!k) { /* too late: nobody waits any more */
-                c->n_owed -= c->n_owed && p.kind != CHANNEL_PART;
-                return true;
-        }
-        if (p.kind == CHANNEL_ANSWER)
-                on_answer(c, &p, k);
-        else if (p.kind == CHANNEL_FAULT)
-                on_fault(c, &p, k);
-        else
-                on_part(c, &p, k);
-        return true;
-}
-
 static void receive(struct channel *c) {
         struct channels *all = c->all;
-        struct mmsghdr messages[BATCH];
-        struct iovec iov[BATCH];
+        struct mmsghdr messages[CHANNEL_BATCH];
+        struct iovec iov[CHANNEL_BATCH];
         int n;
 
-        for (size_t i = 0; i < BATCH; i++) {
+        for (size_t i = 0; i < CHANNEL_BATCH; i++) {
                 iov[i] = (struct iovec){ all->in[i], CHANNEL_PACKET_MAX };
                 messages[i] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[i], .msg_iovlen = 1 } };
         }
-        n = recvmmsg(c->fd, messages, BATCH, MSG_DONTWAIT, NULL);
+        n = recvmmsg(c->fd, messages, CHANNEL_BATCH, MSG_DONTWAIT, NULL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
         for (int i = 0; i < n && c->fd >= 0; i++)
                 if (!messages[i].msg_len || messages[i].msg_hdr.msg_flags & MSG_TRUNC ||
-                    !take_packet(c, span_of(all->in[i], messages[i].msg_len)))
+                    !channel_take_packet(c, span_of(all->in[i], messages[i].msg_len)))
                         n = -1;
         if (n < 0)
                 end(c);
@@ -363,7 +205,8 @@ bool channel_request(struct channel *c, const struct resource *r, struct call *c
         packet = write_request(c, r, call, c->last_id + 1);
         if (!packet.n) /* longer than a packet may be: the bus takes it */
                 return false;
-        if (c->n_calls < CALLS_MAX && c->n_bytes + packet.n <= BYTES_MAX && keep(c, call, packet))
+        if (c->n_calls < CHANNEL_CALLS_MAX && c->n_bytes + packet.n <= CHANNEL_BYTES_MAX &&
+            keep(c, call, packet))
                 return true;
         busy.diagnostic = "The application has many requests to answer already: try again shortly";
         busy.max_age_s = 1;
@@ -373,17 +216,17 @@ bool channel_request(struct channel *c, const struct resource *r, struct call *c
 
 /* Sends up to a batch. False: there is nothing more to send now. */
 static bool send_some(struct channel *c) {
-        struct mmsghdr messages[BATCH];
-        struct iovec iov[BATCH];
+        struct mmsghdr messages[CHANNEL_BATCH];
+        struct iovec iov[CHANNEL_BATCH];
         unsigned n = 0;
         int r;
 
-        if (c->fd < 0 || c->is_full || c->n_owed >= OWED_MAX)
+        if (c->fd < 0 || c->is_full || c->n_owed >= CHANNEL_OWED_MAX)
                 return false;
         LIST_FOR_EACH(i, &c->unsent) {
                 struct channel_call *k = LIST_ENTRY(i, struct channel_call, unsent);
 
-                if (n == BATCH)
+                if (n == CHANNEL_BATCH)
                         break;
                 iov[n] = (struct iovec){ k->packet, k->n_packet };
                 messages[n] = (struct mmsghdr){ .msg_hdr = { .msg_iov = &iov[n], .msg_iovlen = 1 } };
@@ -475,7 +318,7 @@ int channels_new(struct channels **ret, uv_loop_t *loop, const struct channels_c
         list_init(&all->list);
         uv_timer_init(loop, &all->timer);
         all->timer.data = all;
-        all->in = ocf_allocate(BATCH, sizeof(*all->in));
+        all->in = ocf_allocate(CHANNEL_BATCH, sizeof(*all->in));
         all->packet = ocf_allocate(CHANNEL_PACKET_MAX, 1);
         all->value = ocf_allocate(CHANNEL_VALUE_MAX, 1);
         *ret = all;

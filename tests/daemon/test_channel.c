@@ -4,6 +4,7 @@
  */
 #include "../unit.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "daemon/channel.h"
 #include "dbus/channel_packet.h"
 #include "protocol/rep.h"
@@ -334,6 +335,37 @@ static void wait_for(struct world *w, uint64_t ms) {
         }
 }
 
+/* Answers that are begun and never ended: what they keep is bounded, for all channels of a user. */
+static void test_answers_that_never_end(void **state) {
+        struct world *w = *state;
+        static uint8_t part[60000];
+        size_t n_kept = 0, n_busy = 0;
+
+        for (size_t i = 0; i < 24; i++) {
+                struct asked *a = ask(w, i, COAP_GET, SPAN_NULL);
+                uint64_t id = hear(w).id;
+
+                for (int n = 0; n < 17; n++)
+                        say(w, &(struct channel_packet){ .kind = CHANNEL_PART,
+                                                         .id = id,
+                                                         .value = span_of(part, sizeof(part)) });
+                n_kept += !a->n_done;
+                n_busy += a->n_done && a->response.fault == FAULT_BUSY;
+        }
+        assert_int_equal(n_kept, 16); /* MiB */
+        assert_int_equal(n_busy, 8);
+        wait_for(w, 6000);
+        for (size_t i = 0; i < 24; i++)
+                assert_int_equal(w->asked[i].n_done, 1);
+        say_answer(w, 1, SPAN_NULL); /* it owed more than it may */
+        for (size_t i = 2; i < 12; i++)
+                say_answer(w, i, SPAN_NULL);
+        ask(w, 30, COAP_GET, SPAN_NULL); /* and there is room again */
+        say(w, &(struct channel_packet){
+                       .kind = CHANNEL_PART, .id = hear(w).id, .value = span_of(part, sizeof(part)) });
+        assert_int_equal(w->asked[30].n_done, 0);
+}
+
 static void test_deadlines(void **state) {
         struct world *w = *state;
         uint64_t ids[8];
@@ -365,6 +397,123 @@ static void test_an_answer_given_twice(void **state) {
         assert_int_equal(a->n_done, 1);
         ask(w, 1, COAP_GET, SPAN_NULL);
         hear(w);
+}
+
+/* Wherever it is cut, it is text: 0 to 3 bytes in front of characters of four. */
+static void test_long_sentences_are_cut_between_characters(void **state) {
+        struct world *w = *state;
+
+        for (size_t i = 0; i < 4; i++) {
+                struct asked *a = ask(w, i, COAP_GET, SPAN_NULL);
+                char text[1024] = "xxx";
+                size_t n;
+
+                text[i] = 0;
+                while (strlen(text) < 1000)
+                        strcat(text, "\xf0\x9f\x92\xa1");
+                say(w, &(struct channel_packet){ .kind = CHANNEL_FAULT,
+                                                 .id = hear(w).id,
+                                                 .name = span_of_string(text),
+                                                 .text = span_of_string(text) });
+                n = strlen(a->text);
+                assert_int_equal(a->response.fault, FAULT_FAILED);
+                assert_in_range(n, 252, 255);
+                assert_true(utf8_is_valid(span_of(a->text, n), UTF8_ANY));
+        }
+}
+
+/* Descriptors that it sends along are not taken in. */
+static void test_descriptors_are_not_kept(void **state) {
+        struct world *w = *state;
+        struct asked *a = ask(w, 0, COAP_GET, SPAN_NULL);
+        uint8_t bytes[64], control[CMSG_SPACE(sizeof(int))] = { 0 };
+        struct writer out = writer_on(bytes, sizeof(bytes));
+        struct channel_packet p;
+        struct iovec iov;
+        struct msghdr m = {
+                .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)
+        };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+        int pipe_fds[2];
+
+        p = answer(hear(w).id);
+        p.value = SPAN_LITERAL(LAMP_ON);
+        assert_true(channel_packet_write(&p, &out));
+        iov = (struct iovec){ bytes, out.n };
+        assert_int_equal(pipe(pipe_fds), 0);
+        *c = (struct cmsghdr){ CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
+        memcpy(CMSG_DATA(c), &pipe_fds[1], sizeof(int));
+        assert_int_equal(sendmsg(w->fd, &m, 0), out.n);
+        close(pipe_fds[1]);
+        turn(w);
+        assert_int_equal(a->n_done, 1);
+        assert_int_equal(a->response.fault, FAULT_NONE);
+        assert_int_equal(read(pipe_fds[0], bytes, 1), 0); /* nobody has its other end */
+        close(pipe_fds[0]);
+}
+
+static void swap(struct channel **a, struct channel **b) {
+        struct channel *c = *a;
+
+        *a = *b;
+        *b = c;
+}
+
+/* Packets without end, for nobody: each turn of the loop takes some, and others have theirs. */
+static void test_a_flood_for_nobody(void **state) {
+        struct world *w = *state;
+        struct channel_packet p = answer(0);
+        uint8_t bytes[64];
+        struct writer out = writer_on(bytes, sizeof(bytes));
+        struct channel *other;
+        struct asked *a;
+        int fd, mine = w->fd;
+
+        assert_int_equal(channel_new(&other, w->all, 5001, &fd), 0);
+        assert_true(channel_packet_write(&p, &out));
+        for (int round = 0; round < 50; round++) {
+                while (send(mine, bytes, out.n, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+                        ;
+                w->fd = fd;
+                swap(&w->channel, &other);
+                a = ask(w, 0, COAP_GET, SPAN_NULL);
+                say_answer(w, hear(w).id, SPAN_LITERAL(LAMP_ON));
+                assert_int_equal(a->n_done, 1);
+                swap(&w->channel, &other);
+        }
+        w->fd = mine;
+        ask(w, 0, COAP_GET, SPAN_NULL);
+        hear(w); /* late answers, all of them: it may stay */
+        close(fd);
+        channel_free(other);
+}
+
+/* Whatever the bytes are: the call is answered once, and the house stands. */
+static void test_packets_made_of_dice(void **state) {
+        uint8_t whole[64], bytes[80];
+        struct writer out = writer_on(whole, sizeof(whole));
+        struct channel_packet p;
+
+        p = answer(1);
+        p.value = SPAN_LITERAL(LAMP_ON);
+        assert_true(channel_packet_write(&p, &out));
+        srand(7);
+        for (int i = 0; i < 400; i++) {
+                size_t n = (size_t)rand() % (out.n + 1);
+                struct world *w;
+                struct asked *a;
+
+                assert_int_equal(open_world((void **)&w), 0);
+                a = ask(w, 0, COAP_GET, SPAN_NULL);
+                hear(w);
+                memcpy(bytes, whole, out.n);
+                for (int hit = rand() % 4; hit >= 0; hit--)
+                        bytes[(size_t)rand() % out.n] = (uint8_t)rand();
+                say_bytes(w, bytes, i % 2 ? out.n : n);
+                w->channel = channel_free(w->channel);
+                assert_int_equal(a->n_done, 1);
+                close_world((void **)&w);
+        }
 }
 
 static void expect_ended(struct world *w, struct asked *a, const char *what) {
@@ -516,8 +665,13 @@ int main(void) {
                 TEST(test_answers_that_do_not_fit),
                 TEST(test_long_values_come_in_parts),
                 TEST(test_too_long_a_value),
+                TEST(test_answers_that_never_end),
                 TEST(test_deadlines),
                 TEST(test_an_answer_given_twice),
+                TEST(test_long_sentences_are_cut_between_characters),
+                TEST(test_descriptors_are_not_kept),
+                TEST(test_a_flood_for_nobody),
+                cmocka_unit_test(test_packets_made_of_dice),
                 cmocka_unit_test(test_nonsense_ends_it),
                 TEST(test_a_packet_longer_than_any),
                 TEST(test_the_application_hangs_up),
