@@ -5,7 +5,7 @@
  *     coap_endpoint.c  events and datagrams out, time
  *     coap_receive.c   datagrams in
  *     coap_leisure.c   multicast requests, answered later
- *     coap_stream.c    bytes of connections in, and their signalling
+ *     coap_stream.c    bytes of connections in     coap_signal.c  what they say of themselves
  *     coap_address.c   what an address has shown, and how much it may be sent
  *     coap_respond.c   answers of the caller
  *     coap_account.c   what each peer has us hold
@@ -502,10 +502,20 @@ struct coap_room coap_stream_room(const struct coap_endpoint *ep, const struct c
 bool coap_stream_is_open(const struct coap_endpoint *ep, const struct coap_peer *peer);
 bool coap_stream_is_ready(const struct coap_endpoint *ep, const struct coap_peer *peer); /* its CSM came */
 struct span coap_stream_frame(uint8_t *message, size_t n); /* from a datagram's header to a stream's */
+void coap_stream_close_soon(struct coap_endpoint *ep, struct coap_stream *s); /* the caller hears of it */
 void coap_stream_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s);
 bool coap_stream_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret);
 void coap_stream_count(struct coap_endpoint *ep, const struct coap_peer *peer,
                        int n); /* a request more, or (negative) less, waits for its answer */
+
+/* coap_signal.c */
+void coap_signal_csm(struct coap_endpoint *ep, const struct coap_stream *s);
+void coap_signal_release(struct coap_endpoint *ep, const struct coap_stream *s);
+/* Says why, and ends it. bad_option: of a CSM; 0: none. */
+void coap_signal_abort(struct coap_endpoint *ep, struct coap_stream *s, uint16_t bad_option,
+                       const char *text);
+void coap_signal_take(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s,
+                      const struct coap_message *m);
 
 /* coap_observe.c */
 struct coap_observer *coap_observer_find(struct coap_endpoint *ep, const struct coap_peer *peer,

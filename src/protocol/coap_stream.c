@@ -3,20 +3,9 @@
 #include <string.h>
 
 /*
- * Connections (RFC 8323): where one message ends and the next begins, and the
- * signals that say what each side can. What a message asks for is nobody's
- * business here.
+ * Connections (RFC 8323): made and ended, and where one message ends and the next
+ * begins. What a message asks for is nobody's business here.
  */
-
-/* Signal options have numbers of their own for each code (RFC 8323, 5.2). */
-enum {
-        CSM_MAX_MESSAGE_SIZE = 2,
-        CSM_BLOCK_WISE = 4,
-        PING_CUSTODY = 2,
-        RELEASE_ADDRESS = 2,
-        RELEASE_HOLD_OFF = 4,
-        ABORT_BAD_CSM_OPTION = 2
-};
 
 #define MESSAGE_SIZE_BASE 1152u /* until its CSM says otherwise (RFC 8323, 5.3.1) */
 #define OVERHEAD          128u  /* header, token and options of an answer */
@@ -72,24 +61,6 @@ struct span coap_stream_frame(uint8_t *message, size_t n) {
         return span_of(w.data, w.n + n - 4);
 }
 
-static struct coap_builder begin_signal(struct coap_endpoint *ep, uint8_t code,
-                                        const struct coap_message *answered) {
-        return coap_build(ep->message, sizeof(ep->message), COAP_CON, code, 0,
-                          answered ? answered->token : NULL, answered ? answered->n_token : 0);
-}
-
-static void send_signal(struct coap_endpoint *ep, const struct coap_stream *s, const struct coap_builder *b) {
-        coap_endpoint_send(ep, &s->peer, writer_span(&b->w));
-}
-
-static void send_csm(struct coap_endpoint *ep, const struct coap_stream *s) {
-        struct coap_builder b = begin_signal(ep, COAP_CSM, NULL);
-
-        coap_build_uint(&b, CSM_MAX_MESSAGE_SIZE, ep->config.limits.n_stream_message);
-        coap_build_option(&b, CSM_BLOCK_WISE, SPAN_NULL);
-        send_signal(ep, s, &b);
-}
-
 struct coap_room coap_stream_room(const struct coap_endpoint *ep, const struct coap_peer *peer) {
         const struct coap_stream *s = find(ep, peer);
         size_t n = ocf_min_size(s ? s->n_max_message : MESSAGE_SIZE_BASE, COAP_TRANSMIT_MAX);
@@ -141,7 +112,7 @@ int coap_endpoint_stream_open(struct coap_endpoint *ep, uint64_t now_ms, const s
         coap_hash_link(&ep->by_stream, &s->node, hash_of(ep, peer));
         s->timer.kind = COAP_TIMER_STREAM;
         coap_timer_set(&ep->timers, &s->timer, now_ms + ep->config.csm_timeout_ms);
-        send_csm(ep, s);
+        coap_signal_csm(ep, s);
         return 0;
 }
 
@@ -153,40 +124,27 @@ void coap_endpoint_stream_closed(struct coap_endpoint *ep, uint64_t now_ms, cons
 }
 
 /* The caller hears of it with the next event. */
-static void close_soon(struct coap_endpoint *ep, struct coap_stream *s) {
+void coap_stream_close_soon(struct coap_endpoint *ep, struct coap_stream *s) {
         s->closing = true;
         coap_timer_unset(&ep->timers, &s->timer);
         if (!list_is_linked(&s->link))
                 list_link_tail(&ep->closing, &s->link);
 }
 
-static void abort_stream(struct coap_endpoint *ep, struct coap_stream *s, uint16_t bad_option,
-                         const char *text) {
-        struct coap_builder b = begin_signal(ep, COAP_ABORT, NULL);
-
-        if (bad_option)
-                coap_build_uint(&b, ABORT_BAD_CSM_OPTION, bad_option);
-        coap_build_payload(&b, span_of_string(text));
-        send_signal(ep, s, &b);
-        close_soon(ep, s);
-}
-
 void coap_endpoint_stream_release(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {
         struct coap_stream *s = find(ep, peer);
-        struct coap_builder b;
 
         if (!s || s->closing)
                 return;
-        b = begin_signal(ep, COAP_RELEASE, NULL);
-        send_signal(ep, s, &b);
-        close_soon(ep, s);
+        coap_signal_release(ep, s);
+        coap_stream_close_soon(ep, s);
 }
 
 void coap_stream_expire(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s) {
         if (s->csm)
-                close_soon(ep, s); /* it was released long enough ago */
+                coap_stream_close_soon(ep, s); /* it was released long enough ago */
         else
-                abort_stream(ep, s, 0, "No CSM came");
+                coap_signal_abort(ep, s, 0, "No CSM came");
 }
 
 bool coap_stream_event(struct coap_endpoint *ep, uint64_t now_ms, struct coap_event *ret) {
@@ -208,104 +166,7 @@ void coap_stream_count(struct coap_endpoint *ep, const struct coap_peer *peer, i
                 return;
         s->n_pending = n > 0 ? s->n_pending + 1 : s->n_pending - (s->n_pending > 0);
         if (s->released && !s->n_pending)
-                close_soon(ep, s);
-}
-
-/* ---- signals ---- */
-
-/* Return: 0; the number of an option that is critical and unknown. */
-static uint16_t read_csm(struct coap_stream *s, const struct coap_message *m) {
-        struct coap_option_reader reader = coap_option_begin(m);
-        struct coap_option o;
-
-        while (coap_option_next(&reader, &o)) {
-                uint32_t n;
-
-                if (o.number == CSM_MAX_MESSAGE_SIZE && coap_option_uint(o.value, 4, &n))
-                        s->n_max_message = n;
-                else if (o.number == CSM_BLOCK_WISE)
-                        s->block_wise = true;
-                else if (coap_option_is_critical(o.number))
-                        return o.number;
-        }
-        return 0;
-}
-
-static uint16_t first_critical(const struct coap_message *m) {
-        struct coap_option_reader reader = coap_option_begin(m);
-        struct coap_option o;
-
-        while (coap_option_next(&reader, &o))
-                if (coap_option_is_critical(o.number))
-                        return o.number;
-        return 0;
-}
-
-static bool has_custody(const struct coap_message *m) {
-        struct coap_option_reader reader = coap_option_begin(m);
-        struct coap_option o;
-
-        while (coap_option_next(&reader, &o))
-                if (o.number == PING_CUSTODY)
-                        return true;
-        return false;
-}
-
-/* Custody asks that all that was received before has been acted upon: it has (RFC 8323, 5.4.1). */
-static void pong(struct coap_endpoint *ep, struct coap_stream *s, const struct coap_message *m) {
-        struct coap_builder b = begin_signal(ep, COAP_PONG, m);
-
-        if (has_custody(m))
-                coap_build_option(&b, PING_CUSTODY, SPAN_NULL);
-        send_signal(ep, s, &b);
-}
-
-static void on_csm(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s,
-                   const struct coap_message *m) {
-        uint16_t bad = read_csm(s, m);
-
-        if (bad) {
-                abort_stream(ep, s, bad, "An option of the CSM is critical and unknown here");
-                return;
-        }
-        s->csm = true;
-        coap_timer_unset(&ep->timers, &s->timer);
-        coap_client_start(ep, now_ms, &s->peer);
-}
-
-static void on_release(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s) {
-        s->released = true; /* what is under way is still answered */
-        if (!s->n_pending)
-                close_soon(ep, s);
-        else
-                coap_timer_set(&ep->timers, &s->timer, now_ms + ep->config.csm_timeout_ms);
-}
-
-static void on_signal(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s,
-                      const struct coap_message *m) {
-        uint16_t bad = m->code == COAP_CSM ? 0 : first_critical(m);
-
-        if (bad) {
-                abort_stream(ep, s, 0, "An option of the signal is critical and unknown here");
-                return;
-        }
-        switch (m->code) {
-        case COAP_CSM:
-                on_csm(ep, now_ms, s, m);
-                break;
-        case COAP_PING:
-                pong(ep, s, m);
-                break;
-        case COAP_RELEASE:
-                on_release(ep, now_ms, s);
-                break;
-        case COAP_ABORT:
-                close_soon(ep, s);
-                break;
-        case COAP_PONG:
-        default: /* numbers of others: unknown signals are ignored (RFC 8323, 5.1) */
-                break;
-        }
+                coap_stream_close_soon(ep, s);
 }
 
 /* ---- in ---- */
@@ -316,9 +177,9 @@ static void on_message(struct coap_endpoint *ep, uint64_t now_ms, struct coap_st
 
         ep->counts.n_received++;
         if (!s->csm && m->code != COAP_CSM)
-                abort_stream(ep, s, 0, "The first message must be a CSM");
+                coap_signal_abort(ep, s, 0, "The first message must be a CSM");
         else if (class == 7)
-                on_signal(ep, now_ms, s, m);
+                coap_signal_take(ep, now_ms, s, m);
         else if (class == 0 && m->code && !s->released)
                 coap_receive_request(ep, now_ms, &s->peer, m, 0, n, 0);
         else if (class >= 2 && class <= 5)
@@ -359,9 +220,9 @@ static struct header read_header(struct span s) {
 /* A header that cannot be followed ends the connection: nobody knows where the next message begins. */
 static bool is_sound(struct coap_endpoint *ep, struct coap_stream *s, const struct header *h) {
         if (h->n_token > COAP_TOKEN_MAX)
-                abort_stream(ep, s, 0, "A token has at most 8 bytes");
+                coap_signal_abort(ep, s, 0, "A token has at most 8 bytes");
         else if (h->n_total > ep->config.limits.n_stream_message)
-                abort_stream(ep, s, 0, "The message is longer than our Max-Message-Size");
+                coap_signal_abort(ep, s, 0, "The message is longer than our Max-Message-Size");
         return !s->closing;
 }
 
@@ -373,7 +234,7 @@ static void take_message(struct coap_endpoint *ep, uint64_t now_ms, struct coap_
 
         if (r) {
                 ep->counts.n_malformed++;
-                abort_stream(ep, s, 0, "The message is malformed");
+                coap_signal_abort(ep, s, 0, "The message is malformed");
                 return;
         }
         on_message(ep, now_ms, s, &m, whole.n);
@@ -382,7 +243,7 @@ static void take_message(struct coap_endpoint *ep, uint64_t now_ms, struct coap_
 static bool keep(struct coap_endpoint *ep, uint64_t now_ms, struct coap_stream *s, struct span bytes) {
         if (coap_account_append(ep, now_ms, s->account, &s->partial, &s->end, bytes))
                 return true;
-        abort_stream(ep, s, 0, "No room for this message now");
+        coap_signal_abort(ep, s, 0, "No room for this message now");
         return false;
 }
 
