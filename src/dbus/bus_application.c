@@ -143,6 +143,10 @@ static int acquire_channel(struct bus *b, struct bus_client *client, sd_bus_mess
         r = read_no_options(m);
         if (r)
                 return r < 0 ? r : 0;
+        if (!bus_client_may_take_descriptor(client))
+                return bus_reply_fault(
+                        m, FAULT_LIMITS_EXCEEDED,
+                        "Channels of this user were not read from the bus yet: try again shortly");
         bus_channel_close(client); /* the new one takes its place */
         r = control->channel_open(control->context, &client->caller, &channel, &fd);
         if (r == BUS_E_REFUSED)
@@ -158,6 +162,7 @@ static int acquire_channel(struct bus *b, struct bus_client *client, sd_bus_mess
                 return r;
         }
         client->channel = channel;
+        bus_client_was_sent_descriptor(client);
         return r;
 }
 

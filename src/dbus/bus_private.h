@@ -87,6 +87,11 @@ struct bus_client {
         bool wants_ping;     /* but others have to answer theirs first */
         size_t n_unread;     /* bytes that it may not have read yet, at most */
         size_t n_unread_at_ping, n_refused_unread;
+        enum {
+                DESCRIPTOR_NONE,
+                DESCRIPTOR_SENT,
+                DESCRIPTOR_PINGED
+        } descriptor; /* that it may not have read */
 };
 
 typedef int (*bus_method)(struct bus *b, struct bus_client *client, sd_bus_message *m);
@@ -103,7 +108,9 @@ bool bus_client_may_request(const struct bus_client *c,
 bool bus_client_may_signal(struct bus_client *c);               /* and counts one */
 void bus_client_was_sent(struct bus_client *c, size_t n_value); /* bytes of a value in normal form */
 int bus_client_takes(struct bus_client *c, sd_bus_message *m);  /* 0: go on; 1: it is refused */
-void bus_ping_next(struct bus *b);                              /* somebody has answered, or left */
+bool bus_client_may_take_descriptor(struct bus_client *c);
+void bus_client_was_sent_descriptor(struct bus_client *c);
+void bus_ping_next(struct bus *b); /* somebody has answered, or left */
 
 /* bus_fault.c; all return 0, or a negative errno of sd-bus */
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text);

@@ -17,6 +17,10 @@
 #define UID_UNREAD_MAX    (48u * 1024 * 1024)
 #define REFUSALS_MAX      (1024u * 1024) /* beyond: who reads no replies gets none */
 
+/* The bus listens to us no more while it keeps 64 descriptors of ours: each is to be read before the next. */
+#define DESCRIPTORS_MAX     48u
+#define UID_DESCRIPTORS_MAX 16u
+
 static bool may_ping(const struct bus_client *c) {
         size_t n = 0, n_of_user = 0;
 
@@ -45,6 +49,8 @@ static void ping(struct bus_client *c) {
             sd_bus_call_async(c->bus->bus, &c->ping, m, on_pong, c, UINT64_MAX) >= 0)
                 c->wants_ping = false;
         c->n_unread_at_ping = c->n_unread;
+        if (c->ping && c->descriptor == DESCRIPTOR_SENT)
+                c->descriptor = DESCRIPTOR_PINGED;
 }
 
 void bus_ping_next(struct bus *b) {
@@ -66,6 +72,8 @@ static int on_pong(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 c->n_unproven = 0;
                 c->n_unread -= c->n_unread_at_ping;
                 c->n_refused_unread = 0;
+                if (c->descriptor == DESCRIPTOR_PINGED)
+                        c->descriptor = DESCRIPTOR_NONE;
         }
         bus_ping_next(c->bus);
         if (c->n_unproven)
@@ -127,4 +135,27 @@ int bus_client_takes(struct bus_client *c, sd_bus_message *m) {
         c->n_refused_unread += CALL_COST;
         (void)bus_reply_fault(m, FAULT_LIMITS_EXCEEDED, "You have not read the answers that you got");
         return 1;
+}
+
+bool bus_client_may_take_descriptor(struct bus_client *c) {
+        size_t n = 0, n_of_user = 0;
+
+        if (c->descriptor != DESCRIPTOR_NONE) {
+                ping(c);
+                return false;
+        }
+        LIST_FOR_EACH(i, &c->bus->clients) {
+                const struct bus_client *other = LIST_ENTRY(i, struct bus_client, link);
+
+                if (other->descriptor == DESCRIPTOR_NONE)
+                        continue;
+                n++;
+                n_of_user += other->caller.uid == c->caller.uid;
+        }
+        return n < DESCRIPTORS_MAX && n_of_user < UID_DESCRIPTORS_MAX;
+}
+
+void bus_client_was_sent_descriptor(struct bus_client *c) {
+        c->descriptor = DESCRIPTOR_SENT;
+        ping(c);
 }

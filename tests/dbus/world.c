@@ -105,6 +105,43 @@ static void fake_request(void *context, const struct bus_caller *caller, struct 
         call_answer(call, &response);
 }
 
+struct channel {
+        int fd;
+};
+
+static int fake_channel_open(void *context, const struct bus_caller *caller, struct channel **ret,
+                             int *ret_fd) {
+        struct world *w = context;
+        int fds[2];
+
+        if (w->refuses_channels)
+                return BUS_E_REFUSED;
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        *ret = calloc(1, sizeof(**ret));
+        (*ret)->fd = fds[0];
+        *ret_fd = fds[1];
+        w->n_channels++;
+        return 0;
+}
+
+/* Says over it that there is a request, and answers it itself. */
+static bool fake_channel_request(void *context, struct channel *channel, const struct resource *resource,
+                                 struct call *call) {
+        struct ocf_response response = OCF_RESPONSE_OK(COAP_CONTENT);
+
+        if (send(channel->fd, resource->href, strlen(resource->href), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                return false;
+        response.rep = SPAN_LITERAL("\xa1\x65value\xf5");
+        call_answer(call, &response);
+        return true;
+}
+
+static void fake_channel_close(void *context, struct channel *channel) {
+        ((struct world *)context)->n_channels--;
+        close(channel->fd);
+        free(channel);
+}
+
 static size_t fake_interfaces(void *context, const struct bus_interface_status **ret) {
         static const char *const addresses[] = { "192.0.2.1", "2001:db8::1" };
         static const struct bus_interface_status all[] = {
@@ -247,6 +284,9 @@ static void fill_control(struct world *w) {
                 .vanished = fake_vanished,
                 .bus_lost = fake_bus_lost,
                 .request = fake_request,
+                .channel_open = fake_channel_open,
+                .channel_request = fake_channel_request,
+                .channel_close = fake_channel_close,
                 .interfaces = fake_interfaces,
                 .notices = fake_notices,
                 .counters = fake_counters,

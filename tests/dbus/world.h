@@ -25,6 +25,8 @@ struct world {
         bool holds;        /* requests are kept in held instead of being answered */
         struct list held;  /* of struct call */
         bool refuses_apps; /* as apps.d would */
+        bool refuses_channels;
+        unsigned n_channels; /* that are open */
         unsigned n_lost, n_vanished;
         uint64_t notices;
 };
