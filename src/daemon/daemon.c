@@ -165,6 +165,7 @@ static void daemon_settle(struct daemon *d) {
         bus_loop_settle(d->bus_loop); /* may change the model: */
         tell(d);
         channels_flush(d->channels);
+        pipeline_wake(d->pipeline);
         net_flush(d->net);
         tell_bus_state(d);
         bus_loop_arm(d->bus_loop);

@@ -454,6 +454,11 @@ void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer) {
         on_events(p);
 }
 
+void pipeline_wake(struct pipeline *p) {
+        p->transmitting = false;
+        look_at_clock(p);
+}
+
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
         size_t n_message;
 

@@ -43,6 +43,9 @@ bool pipeline_stream_open(struct pipeline *p, const struct coap_peer *peer);
 size_t pipeline_stream_receive(struct pipeline *p, const struct coap_peer *peer, struct span data);
 void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer);
 
+/* The loop turned: before pipeline_transmit(), which takes it that no time passes between its calls. */
+void pipeline_wake(struct pipeline *p);
+
 /* The next datagram, or message for a stream, to send; 0: none for now. Notifications that are due are made
  * on the way. */
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n);

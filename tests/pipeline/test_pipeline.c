@@ -417,6 +417,23 @@ static void test_goodbye(void **state) {
         world_close(&w);
 }
 
+/* The socket was full in the middle of a run of messages: time passes all the same. */
+static void test_a_run_that_was_cut_off(void **state) {
+        struct world w;
+
+        world_open(&w, &published);
+        SAY(&w, "\x51\x01\x00\x01t\x60\x54lamp");
+        hear(&w); /* and nobody asks whether there is more */
+        pipeline_say_goodbye(w.pipeline);
+        assert_int_equal(hear(&w).type, COAP_CON);
+        now_ms += 3000;
+        assert_true(pipeline_deadline(w.pipeline) <= now_ms);
+        pipeline_wake(w.pipeline);
+        assert_int_equal(hear(&w).type, COAP_CON); /* it is sent again */
+        assert_true(pipeline_deadline(w.pipeline) > now_ms);
+        world_close(&w);
+}
+
 /* ---- local apps ---- */
 
 static struct ocf_response local;
@@ -495,6 +512,7 @@ int main(void) {
                 cmocka_unit_test(test_an_app_that_dies),
                 cmocka_unit_test(test_observers_hear_that_it_is_gone),
                 cmocka_unit_test(test_goodbye),
+                cmocka_unit_test(test_a_run_that_was_cut_off),
                 cmocka_unit_test(test_local_apps_need_no_opt_in),
                 cmocka_unit_test(test_a_handler_cannot_tell_who_asks),
         };
