@@ -41,7 +41,7 @@ static size_t n_request;
 /* GET /x with an Echo value, or none. Returns the bytes that it took. */
 static void get(struct world *w, const struct coap_peer *p, unsigned via, uint16_t mid, struct span echo,
                 int64_t block2, uint8_t method) {
-        uint8_t buf[64];
+        static uint8_t buf[64]; /* it is to stay until the event was popped */
         struct coap_builder b =
                 coap_build(buf, sizeof(buf), COAP_CON, method, mid, (const uint8_t *)"tokentok", 8);
 

@@ -272,7 +272,7 @@ static uint32_t n_pages(struct world *w) {
 }
 
 static void get_block(struct world *w, const struct coap_peer *p, uint16_t mid, uint32_t num) {
-        uint8_t buf[64];
+        static uint8_t buf[64];
         struct coap_builder b = coap_build(buf, sizeof(buf), COAP_CON, COAP_GET, mid, NULL, 0);
 
         coap_build_option(&b, COAP_OPTION_URI_PATH, SPAN_LITERAL("long"));
