@@ -52,33 +52,46 @@ static json_t *array(struct span *rep, uint64_t n) {
 }
 
 /* Text keys as they are, others as their own JSON text. */
-static char *key_text(struct span *rep) {
-        json_t *key = to_json(rep);
-        char *text;
+static json_t *key_of(struct span *rep) {
+        json_t *key = to_json(rep), *text;
+        char *dump;
 
-        if (!key)
-                return NULL;
-        if (json_is_string(key))
-                text = strndup(json_string_value(key), json_string_length(key));
-        else
-                text = json_dumps(key, JSON_COMPACT | JSON_ENCODE_ANY);
+        if (!key || json_is_string(key))
+                return key;
+        dump = json_dumps(key, JSON_COMPACT | JSON_ENCODE_ANY);
         json_decref(key);
+        text = dump ? json_string(dump) : NULL;
+        free(dump);
         return text;
+}
+
+/* 5 and "5" are two keys, but would be one: the later one gets a prime. */
+static json_t *make_distinct(json_t *object, json_t *key_take) {
+        json_t *longer;
+
+        while (key_take &&
+               json_object_getn(object, json_string_value(key_take), json_string_length(key_take))) {
+                longer = json_sprintf("%s'", json_string_value(key_take));
+                json_decref(key_take);
+                key_take = longer;
+        }
+        return key_take;
 }
 
 static json_t *object(struct span *rep, uint64_t n) {
         json_t *j = json_object(), *item;
 
         for (; j && n; n--) {
-                char *key = key_text(rep);
+                json_t *key = make_distinct(j, key_of(rep));
 
                 item = key ? to_json(rep) : NULL;
-                if (!item || json_object_set_new(j, key, item) < 0) {
-                        free(key);
+                if (!item ||
+                    json_object_setn_new(j, json_string_value(key), json_string_length(key), item) < 0) {
+                        json_decref(key);
                         json_decref(j);
                         return NULL;
                 }
-                free(key);
+                json_decref(key);
         }
         return j;
 }

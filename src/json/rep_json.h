@@ -16,8 +16,8 @@ enum { REP_JSON_E_SYNTAX = 1, REP_JSON_E_NO_ROOM, REP_JSON_E_TOO_DEEP };
 /*
  * A normal form as a JSON value. Byte strings become base64url without padding
  * (RFC 8949, 6.1), NaN and infinities null, tags vanish, keys that are not text
- * become their own JSON text, integers beyond 64 bits signed become reals.
- * Return: 0 and *ret, the caller's; -ENOMEM.
+ * become their own JSON text (with a prime where there is such a key already), integers beyond 64 bits signed
+ * become reals. Return: 0 and *ret, the caller's; -ENOMEM.
  */
 int rep_to_json(struct span rep, json_t **ret);
 

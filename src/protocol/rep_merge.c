@@ -8,6 +8,10 @@
 
 /* A double that is a whole number of 64 bits, as that number. */
 static bool put_as_integer(struct writer *w, double v) {
+        static const uint8_t negative_zero[8] = { [7] = 0x80 }, of_other_order[8] = { 0x80 };
+
+        if (memcmp(&v, negative_zero, 8) == 0 || memcmp(&v, of_other_order, 8) == 0)
+                return false; /* its sign would be lost */
         if (!(v >= -TWO_63 && v < TWO_64))
                 return false;
         if (v >= 0) {
@@ -24,11 +28,13 @@ static bool put_as_integer(struct writer *w, double v) {
 
 /* An integer as a double, if no digit gets lost. */
 static bool put_as_double(struct writer *w, const struct rep_token *t) {
-        double v = (double)t->value.unsigned_integer;
+        bool negative = t->type == REP_NEGATIVE; /* -1 - n: n + 1 below zero */
+        uint64_t n = t->value.unsigned_integer + negative;
+        double v = negative && !n ? TWO_64 : (double)n;
 
-        if (v >= TWO_64 || (uint64_t)v != t->value.unsigned_integer)
+        if (v >= TWO_64 ? !negative || n : (uint64_t)v != n)
                 return false;
-        rep_put_double(w, t->type == REP_NEGATIVE ? -1.0 - v : v);
+        rep_put_double(w, negative ? -v : v);
         return true;
 }
 

@@ -25,6 +25,14 @@ static void test_out(void **state) {
         to_json(SPAN_LITERAL("\x62\"\\"), "\"\\\"\\\\\""); /* what the reference forgets to escape */
         to_json(SPAN_LITERAL("\xc1\x05"), "5");
         to_json(SPAN_LITERAL("\xa1\x05\x06"), "{\"5\":6}");
+        to_json(SPAN_LITERAL("\xa3\x05\x06\x61"
+                             "5\x07\x62"
+                             "5'\x08"),
+                "{\"5\":6,\"5'\":7,\"5''\":8}"); /* no key takes the place of another */
+        to_json(SPAN_LITERAL("\xa2\x63"
+                             "a\0b\x01\x63"
+                             "a\0c\x02"),
+                "{\"a\\u0000b\":1,\"a\\u0000c\":2}");
         to_json(SPAN_LITERAL("\xf7"), "null");
         to_json(SPAN_LITERAL("\x1b\xff\xff\xff\xff\xff\xff\xff\xff"), "1.8446744073709552e19");
 }

@@ -314,6 +314,16 @@ static void test_merge(void **state) {
         check_merge("a16174fb4034800000000000", "a161741bffffffffffffffff",
                     "a161741bffffffffffffffff"); /* no digit is lost */
         check_merge("a16174fb4034800000000000", "a1617420", "a16174fbbff0000000000000");
+        check_merge("a16174fb4034800000000000", "a161743b001fffffffffffff",
+                    "a16174fbc340000000000000"); /* -2^53 */
+        check_merge("a16174fb4034800000000000", "a161743b0020000000000000",
+                    "a161743b0020000000000000"); /* -(2^53 + 1) is no double */
+        check_merge("a16174fb4034800000000000", "a161743bffffffffffffffff",
+                    "a16174fbc3f0000000000000"); /* -2^64 is */
+        check_merge("a16174fb4034800000000000", "a161743bfffffffffffffffe",
+                    "a161743bfffffffffffffffe"); /* -(2^64 - 1) is not */
+        check_merge("a1617403", "a16174fb8000000000000000", "a16174fb8000000000000000"); /* -0.0 stays */
+        check_merge("a1617403", "a16174fb0000000000000000", "a1617400");
         check_merge("a16174f5", "a1617401", "a1617401"); /* other types as they come */
         check_merge("a0", "a0", "a0");
 }
