@@ -12,8 +12,8 @@
 #include "daemon/net_link.h"
 #include "protocol/coap_code.h"
 
-#define NET_BATCH        32
-#define NET_TURN         (4 * NET_BATCH) /* datagrams sent before the loop turns */
+#define NET_BATCH        64
+#define NET_TURN         (2 * NET_BATCH) /* datagrams sent before the loop turns */
 #define NET_DATAGRAM_MAX 4096            /* longer ones are dropped whole: no request of ours is so long */
 
 /* A socket in the loop: of a device, or of a group on one interface. */

@@ -203,11 +203,16 @@ bool coap_observer_resends(struct coap_endpoint *ep, struct coap_observer *o) {
         return false;
 }
 
+/* Half of what waits to be sent may be notifications: who asks in the middle of ten thousand is answered. */
+static bool has_room_for_notification(const struct coap_endpoint *ep) {
+        return ep->outgoing.n_used <= ep->outgoing.n_max / 2 && coap_endpoint_has_room(ep);
+}
+
 bool coap_observer_event(struct coap_endpoint *ep, struct coap_event *ret) {
         struct list *first = list_first(&ep->due_observers);
         struct coap_observer *o;
 
-        if (!first || !coap_endpoint_has_room(ep))
+        if (!first || !has_room_for_notification(ep))
                 return false;
         o = LIST_ENTRY(first, struct coap_observer, due);
         list_unlink(&o->due);

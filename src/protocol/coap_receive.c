@@ -299,11 +299,16 @@ void coap_endpoint_receive(struct coap_endpoint *ep, uint64_t now_ms, const stru
         ep->hot_hash = coap_hash_bytes(ep->seed, peer, sizeof(*peer));
         ep->hot_peer = *peer;
         coap_endpoint_tick(ep, now_ms);
+        r = coap_message_parse(&m, data);
+        if (!r && m.code == COAP_EMPTY && m.type >= COAP_ACK) { /* asks for no answer, so it needs no room */
+                if (!(via & COAP_VIA_MULTICAST))
+                        on_acknowledgement(ep, now_ms, peer, &m);
+                return;
+        }
         if (!coap_endpoint_has_room(ep)) {
                 ep->counts.n_refused_full++; /* nothing is done that could not be answered */
                 return;
         }
-        r = coap_message_parse(&m, data);
         if (r) {
                 on_malformed(ep, peer, &m, via, r);
         } else if (m.code && m.code >> 5 == 0) {
@@ -315,8 +320,6 @@ void coap_endpoint_receive(struct coap_endpoint *ep, uint64_t now_ms, const stru
                         on_datagram_request(ep, now_ms, peer, &m, via, data);
         } else if (via & COAP_VIA_MULTICAST) {
                 return;
-        } else if (m.code == COAP_EMPTY && m.type >= COAP_ACK) {
-                on_acknowledgement(ep, now_ms, peer, &m);
         } else if (m.code >> 5 >= 2 && m.code >> 5 <= 5 && m.type != COAP_RST) {
                 on_response(ep, now_ms, peer, &m);
         } else if (m.type == COAP_CON) {

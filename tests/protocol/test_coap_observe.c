@@ -327,6 +327,54 @@ static void test_ten_thousand_observers_need_no_more_room_than_there_is(void **s
         world_close(&w);
 }
 
+/* What comes in the middle of a change that thousands are told of: acknowledgements count, and others are
+ * answered. */
+static void test_who_comes_in_the_middle_of_a_change_is_heard(void **state) {
+        struct coap_limits limits = coap_limits_default;
+        struct coap_peer first = peer(1), other = peer(200);
+        struct coap_config config = coap_config_default;
+        struct coap_counts before, after;
+        struct coap_message m;
+        uint8_t n_answered = 0;
+        struct world w;
+
+        limits.n_streams = 0; /* no message is longer than a datagram */
+        limits.n_outgoing = 16384;
+        world_open(&w, &limits);
+        for (unsigned i = 0; i < 1000; i++) {
+                struct coap_peer p = peer(1 + i % 100);
+
+                p.remote_port = (uint16_t)(1000 + i);
+                register_observer(&w, &p, 't', 1);
+        }
+        first.remote_port = 1000;
+        w.now += config.con_after_ms; /* all of them are CON */
+        coap_endpoint_notify(w.ep, w.now, RESOURCE);
+        while (pop(&w))
+                answer(&w, content("as many as may wait"));
+        m = hear(&w);
+        assert_int_equal(m.type, COAP_CON);
+        assert_memory_equal(&w.to, &first, sizeof(first));
+        while (pop(&w))
+                answer(&w, content("as many as may wait"));
+        for (;;) { /* others find room, until all of it is taken */
+                uint8_t get[] = { 0x51, 1, 0x30, n_answered, 't', 0xb1, 'x' };
+
+                say(&w, &other, false, get, sizeof(get));
+                if (!pop(&w))
+                        break;
+                assert_int_equal(w.event.type, COAP_EVENT_REQUEST);
+                answer(&w, content("an answer"));
+                n_answered++;
+        }
+        assert_true(n_answered > 20);
+        coap_endpoint_counts(w.ep, &before);
+        acknowledge(&w, &first, COAP_ACK, m.mid); /* asks for nothing, so it counts also now */
+        coap_endpoint_counts(w.ep, &after);
+        assert_int_equal(after.n_pages, before.n_pages - 1);
+        world_close(&w);
+}
+
 static void test_a_change_while_it_was_given_up_makes_one_more(void **state) {
         struct coap_peer p = peer(1);
         struct world w;
@@ -443,6 +491,7 @@ int main(void) {
                 cmocka_unit_test(test_a_long_query_is_answered_but_not_observed),
                 cmocka_unit_test(test_full_is_a_plain_answer),
                 cmocka_unit_test(test_ten_thousand_observers_need_no_more_room_than_there_is),
+                cmocka_unit_test(test_who_comes_in_the_middle_of_a_change_is_heard),
                 cmocka_unit_test(test_a_change_while_it_was_given_up_makes_one_more),
                 cmocka_unit_test(test_a_reset_with_a_code_is_no_reset),
                 cmocka_unit_test(test_registering_again_in_vain_ends_the_older),
