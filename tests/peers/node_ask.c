@@ -27,12 +27,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define CSM_MS    5000
 #define LINGER_MS 300 /* for the last acknowledgement, and what takes an observation back */
 
 static uint8_t body[NODE_BODY_MAX + 1];
@@ -183,12 +185,23 @@ static void find_local_address(struct node *n) {
         peer.local_port = n->port;
 }
 
+/* We ask when the peer has said what it takes: libcoap's server puts no body together whose blocks grow. */
+static void await_csm(struct node *n) {
+        struct node_connection *c = &n->connections[0];
+        struct pollfd fd = { c->fd, POLLIN, 0 };
+
+        node_pump(n);
+        if (poll(&fd, 1, CSM_MS) > 0)
+                node_stream_readable(n, c);
+}
+
 void node_ask_init(struct node *n, int argc, char **argv) {
         struct coap_ask ask = parse(n, argc, argv);
 
         n->status = 1;
         if (peer.stream) {
                 node_stream_connect(n, &peer);
+                await_csm(n);
         } else {
                 node_open(n, 0);
                 find_local_address(n);
@@ -199,13 +212,22 @@ void node_ask_init(struct node *n, int argc, char **argv) {
 
 /* ---- what came back ---- */
 
+static void print_text(struct span s) {
+        char text[101];
+        size_t n = ocf_min_size(s.n, sizeof(text) - 1);
+
+        for (size_t i = 0; i < n; i++)
+                text[i] = (char)(s.data[i] < ' ' || s.data[i] > '~' ? ' ' : s.data[i]);
+        dprintf(STDOUT_FILENO, "\"%.*s\"\n", (int)n, text);
+}
+
 static void print_reply(const struct coap_reply *r) {
         dprintf(STDOUT_FILENO, "%u.%02u format %d etag ", r->code >> 5, r->code & 31, r->content_format);
         for (size_t i = 0; i < r->etag.n; i++)
                 dprintf(STDOUT_FILENO, "%02x", r->etag.data[i]);
-        dprintf(STDOUT_FILENO, "%smax-age %lld bytes %zu %s \"%.*s\"\n", r->etag.n ? " " : "- ",
-                (long long)r->max_age_s, r->payload.n, r->observed ? "observed" : "alone",
-                (int)ocf_min_size(r->payload.n, 100), r->payload.n ? (const char *)r->payload.data : "");
+        dprintf(STDOUT_FILENO, "%s max-age %lld bytes %zu %s ", r->etag.n ? "" : "-", (long long)r->max_age_s,
+                r->payload.n, r->observed ? "observed" : "alone");
+        print_text(r->payload);
 }
 
 static void keep(struct span payload) {

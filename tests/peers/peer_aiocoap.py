@@ -107,8 +107,12 @@ async def serve(options):
     tick = Tick()
     for path, what in {"hello": Text(b"hello, peer"), "big": Text(PATTERN), "slow": Text(b"at last", 1), "echo": Echo(), "tick": tick, "store": Store()}.items():
         site.add_resource([path], what)
-    await aiocoap.Context.create_server_context(site, bind=("::", options.port), transports=["udp6", "tcpserver"])
-    print("ready on port", options.port, flush=True)
+    # Bound to "::", its datagrams come over both families, but connections over IPv6 alone.
+    contexts = [
+        await aiocoap.Context.create_server_context(site, bind=("::", options.port), transports=["udp6"]),
+        await aiocoap.Context.create_server_context(site, bind=(None, options.port), transports=["tcpserver"]),
+    ]
+    print("ready on port", options.port, len(contexts), flush=True)
     await tick.run()
 
 

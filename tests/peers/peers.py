@@ -52,7 +52,7 @@ class Peer:
         """[(code, text)] of what ask printed; the whole body of the last is in output."""
         return [(m[1], m[3]) for m in LINE.finditer(printed)]
 
-    def serve(self, port):
+    def serve(self, port, loss=None):
         return [*self.command(), "serve", str(port)]
 
 
@@ -116,8 +116,8 @@ class Libcoap(Peer):
             return [(code, lines[i] if i < len(lines) else "") for i, code in enumerate(codes)]
         return [(code, texts[:100]) for code in codes]
 
-    def serve(self, port):
-        return [self.server, "-v", "6", "-d", "20", "-p", str(port)]
+    def serve(self, port, loss=None):
+        return [self.server, "-v", "6", "-d", "20", "-p", str(port), *(["-l", loss_list(loss)] if loss else [])]
 
 
 def loss_list(every):
@@ -129,7 +129,6 @@ class Npm(Peer):
     name = "npm"
     package = "npm"
     schemes = ["coap"]
-    cannot_as_client = {}
 
     def environment(self):
         return {"NODE_PACKAGES": str(self.folder)}
@@ -152,6 +151,7 @@ class Aiocoap(Peer):
 class Go(Peer):
     name = "go"
     package = "go"
+    cannot_as_client = {"blocks": "it does not repeat a confirmable request for a further block"}
 
     def command(self):
         return [str(self.folder / "peer_go")]

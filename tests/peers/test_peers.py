@@ -33,7 +33,7 @@ CASES = []
 
 
 def case(*servers, schemes=("coap", "coap+tcp"), roles=("client", "server")):
-    """Registers a case; servers: which of ours it is done with (the peer's server is always the plain one)."""
+    """Registers a case; servers: which of our servers it is done with, and which of the peer's."""
 
     def add(function):
         CASES.append((function, servers or ("plain",), schemes, roles))
@@ -89,9 +89,10 @@ class Test:
         self.ours = Ours(build / "tests/peers/coap_node")
         self.asker = peer if options.role == "client" else self.ours
         self.servers = []
+        self.of_peer = ["plain", "lossy"]
         self.log = ""
 
-    def run(self, argv, who, seconds=60):
+    def run(self, argv, who, seconds=40):
         env = {**os.environ, **who.environment()}
         result = subprocess.run(argv, capture_output=True, timeout=seconds * SLOW, env=env, stdin=subprocess.DEVNULL, cwd=self.directory)
         printed = re.sub(" :: .*|<<.*", "", (result.stdout + result.stderr).decode("latin-1"))  # libcoap shows payloads
@@ -103,8 +104,8 @@ class Test:
         for name, port in PORTS.items():
             if self.role == "client":
                 self.spawn([*self.ours.command(), "serve", "-p", str(port), *OPTIONS[name]], self.ours, port)
-            elif name == "plain":
-                self.spawn(self.peer.serve(port), self.peer, port)
+            elif name in self.of_peer:
+                self.spawn(self.peer.serve(port, loss=7 if name == "lossy" else None), self.peer, port)
 
     def spawn(self, argv, who, port):
         log = open(self.directory / f"server-{port}.log", "wb")
@@ -205,9 +206,16 @@ def get_in_blocks(t):
         assert t.body == PATTERN[:n], f"of {n} bytes, {len(t.body)} came"
 
 
-@case("lossy", "far")
-def put_and_get_in_blocks(t):
-    """Both lose a datagram of seven, each of which costs two or three seconds."""
+@case("far", roles=["client"])
+def put_in_blocks(t):
+    equal(t.one("put", "/store/b", PATTERN[:20000]), "2.01")
+    equal(t.ours_reads("/store/b"), ("2.05", PATTERN[:20000]))
+    equal(t.one("delete", "/store/b"), "2.02")
+
+
+@case("lossy")
+def blocks(t):
+    """Both lose a datagram of six or seven, each of which costs two or three seconds."""
     equal(t.one("put", "/store/b", PATTERN[:5000]), "2.01")
     equal(t.one("get", "/store/b"), "2.05")
     assert t.body == PATTERN[:5000], f"{len(t.body)} bytes came"
@@ -238,7 +246,7 @@ def cases(test, only, families):
     for function, servers, schemes, roles in CASES:
         if test.role not in roles:
             continue
-        for server in servers if test.role == "client" else ["plain"]:
+        for server in servers if test.role == "client" else [s for s in servers if s in test.of_peer]:
             for scheme in test.peer.schemes:
                 if scheme not in schemes or (server == "lossy" and scheme != "coap"):
                     continue

@@ -134,14 +134,22 @@ func serve(port string) {
 	for i := 0; i < len(s.pattern); i += 4 {
 		binary.BigEndian.PutUint32(s.pattern[i:], uint32(i/4))
 	}
-	l, err := net.NewListenUDP("udp", ":"+port)
-	must(err)
 	t, err := net.NewTCPListener("tcp", ":"+port)
 	must(err)
 	go s.ticking()
 	go func() {
 		must(tcp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(t))
 	}()
+	// One socket for both families would not do: on such a one its answers over IPv4 never leave.
+	listeners := []*net.UDPConn{}
+	for _, network := range []string{"udp4", "udp6"} {
+		l, err := net.NewListenUDP(network, ":"+port)
+		must(err)
+		listeners = append(listeners, l)
+	}
+	go func() {
+		must(udp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(listeners[0]))
+	}()
 	fmt.Println("ready on port", port)
-	must(udp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(l))
+	must(udp.NewServer(options.WithMux(s), options.WithMaxMessageSize(maxBody), patient).Serve(listeners[1]))
 }
