@@ -108,6 +108,8 @@ int fake_teardown(void **state) {
         char path[128];
 
         f->client = ocf_client_free(f->client);
+        if (f->channel)
+                close(f->channel);
         if (f->daemon)
                 fake_bus_kill(f);
         snprintf(path, sizeof(path), "%s/bus.conf", f->directory);
@@ -373,6 +375,22 @@ static int on_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 1;
 }
 
+static int on_acquire_channel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct fake *f = userdata;
+        int r, fds[2];
+
+        if (!f->has_channels)
+                return sd_bus_reply_method_errorf(m, "org.ocfd.Error.LimitsExceeded", "no");
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), 0);
+        if (f->channel)
+                close(f->channel);
+        f->channel = fds[0];
+        note(f, "AcquireChannel\n");
+        r = sd_bus_reply_method_return(m, "h", fds[1]);
+        close(fds[1]);
+        return r;
+}
+
 static const sd_bus_vtable manager[] = {
         SD_BUS_VTABLE_START(0),
         SD_BUS_METHOD("Register", "oa(sa{sv})a{sv}", "o", on_register, SD_BUS_VTABLE_UNPRIVILEGED),
@@ -385,6 +403,7 @@ static const sd_bus_vtable application[] = {
         SD_BUS_METHOD("Publish", "sa{sv}a{sv}", "", on_publish, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Changed", "s", "", on_changed, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Unregister", "as", "", on_unregister, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("AcquireChannel", "a{sv}", "h", on_acquire_channel, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,
 };
 

@@ -32,6 +32,8 @@ struct fake {
         bool is_mute;       /* requests are not answered */
         bool is_slow_to_find; /* GetResource waits for fake_found() */
         const char *value;    /* what requests are answered with, JSON */
+        bool has_channels;    /* AcquireChannel gives one; else it is an error */
+        int channel;          /* our end of the last one; 0: none */
         sd_bus_message *finding[8];
         size_t n_finding;
 
