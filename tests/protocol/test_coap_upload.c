@@ -24,7 +24,7 @@ struct block {
 #define BLOCK(...) ((struct block){ __VA_ARGS__ })
 
 static void put_block(struct world *w, const struct coap_peer *p, uint16_t mid, struct block k) {
-        uint8_t buf[1400];
+        static uint8_t buf[1400]; /* it is to stay until the event was popped */
         struct coap_builder b =
                 coap_build(buf, sizeof(buf), COAP_CON, COAP_PUT, mid, (const uint8_t *)"t", 1);
         size_t size = (size_t)16 << k.szx;
@@ -205,7 +205,7 @@ static void test_sizes_that_lie(void **state) {
 static void test_a_plain_body_that_is_too_long(void **state) {
         struct coap_limits limits = coap_limits_default;
         struct coap_peer p = peer(1);
-        uint8_t buf[1400];
+        static uint8_t buf[1400]; /* it is to stay until the event was popped */
         struct coap_builder b = coap_build(buf, sizeof(buf), COAP_CON, COAP_PUT, 1, NULL, 0);
         struct world w;
 
