@@ -135,6 +135,14 @@ static bool has_cred(struct cred *const *creds, size_t n, const struct uuid *sub
         return false;
 }
 
+static bool is_self(const struct svr *svr, const struct uuid *rowner) {
+        return svr->device.self_owned && uuid_equal(rowner, &svr->doxm.deviceuuid);
+}
+
+bool svr_may_own(const struct svr *svr, struct cred *const *creds, size_t n, const struct uuid *rowner) {
+        return svr->machine.state == SVR_RFOTM || is_self(svr, rowner) || has_cred(creds, n, rowner);
+}
+
 bool svr_rowners_stay(const struct svr *svr, struct cred *const *creds, size_t n) {
         for (size_t i = 0; i < SVR_OWNED_N; i++)
                 if (has_cred(svr->creds, svr->n_creds, &svr->rowner[i]) &&
@@ -153,11 +161,10 @@ struct svr_facts svr_facts(const struct svr *svr) {
 
         for (size_t i = 0; i < SVR_OWNED_N; i++) {
                 const struct uuid *rowner = &svr->rowner[i];
-                bool is_self = svr->device.self_owned && uuid_equal(rowner, &svr->doxm.deviceuuid);
 
                 if (uuid_is_nil(rowner))
                         facts.has_rowners = false;
-                if (!is_self && !has_cred(svr->creds, svr->n_creds, rowner))
+                if (!is_self(svr, rowner) && !has_cred(svr->creds, svr->n_creds, rowner))
                         facts.rowners_can_come_back = false;
         }
         return facts;

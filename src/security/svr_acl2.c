@@ -149,9 +149,12 @@ static int plan_update(struct plan *p, const struct svr *svr, const struct svr_c
         return r;
 }
 
-static int check_plan(const struct plan *p, struct svr_result *ret) {
+static int check_plan(const struct plan *p, const struct svr *svr, struct svr_result *ret) {
         size_t n_bytes = 0;
 
+        if (!uuid_equal(&p->rowner, &svr->rowner[SVR_ACL2]) &&
+            !svr_may_own(svr, svr->creds, svr->n_creds, &p->rowner))
+                return svr_refuse(ret, FAULT_FORBIDDEN, SVR_NO_SUCH_OWNER), -1;
         for (size_t i = 0; i < p->n; i++)
                 n_bytes += ace_size(p->aces[i]);
         if (n_bytes > SVR_ACE_BYTES_MAX)
@@ -166,7 +169,7 @@ static int update(struct svr *svr, const struct svr_call *call, struct svr_resul
         plan_begin(&p, svr, call);
         r = plan_update(&p, svr, call, ret);
         if (!r)
-                r = check_plan(&p, ret);
+                r = check_plan(&p, svr, ret);
         if (r) {
                 plan_free(&p);
                 return r == -1 ? 0 : r;

@@ -213,6 +213,8 @@ static int plan_update(struct plan *p, const struct svr *svr, const struct svr_c
 static int check_plan(const struct plan *p, const struct svr *svr, struct svr_result *ret) {
         size_t n_bytes = 0;
 
+        if (!uuid_equal(&p->rowner, &svr->rowner[SVR_CRED]) && !svr_may_own(svr, p->creds, p->n, &p->rowner))
+                return svr_refuse(ret, FAULT_FORBIDDEN, SVR_NO_SUCH_OWNER), -1;
         for (size_t i = 0; i < p->n; i++)
                 n_bytes += cred_size(p->creds[i]);
         if (n_bytes > SVR_CRED_BYTES_MAX)

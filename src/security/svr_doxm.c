@@ -80,7 +80,7 @@ struct change {
         struct svr_doxm doxm;
         struct uuid rowner;
         uint32_t effects;
-        bool selects, owns; /* oxmsel; anything else */
+        bool selects, owns, has_rowner; /* oxmsel; anything else; rowneruuid */
         const char *problem;
 };
 
@@ -118,6 +118,7 @@ static void take(const struct svr *svr, struct change *c, enum property property
                 c->effects |= SVR_EFFECT_ACCESS;
                 return;
         case DOXM_ROWNERUUID:
+                c->has_rowner = true;
                 if (!svr_as_uuid(value, &c->rowner))
                         c->problem = "rowneruuid is no UUID";
                 c->effects |= SVR_EFFECT_ACCESS;
@@ -139,6 +140,8 @@ static const char *check_way(const struct svr *svr, const struct svr_call *call,
                 return "somebody is taking ownership";
         if (c->owns && svr->machine.state == SVR_RFOTM && !svr_over_onboarding(call))
                 return "only over the session that takes ownership";
+        if (c->has_rowner && !svr_may_own(svr, svr->creds, svr->n_creds, &c->rowner))
+                return SVR_NO_SUCH_OWNER;
         return NULL;
 }
 

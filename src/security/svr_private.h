@@ -37,6 +37,11 @@ int svr_take_reply(const struct svr_call *call, size_t *n_taken, const struct sv
 /* The number behind ?key=; false when the key is there and its value is no number. */
 bool svr_query_id(struct span query, const char *key, bool *ret_has, uint64_t *ret);
 
+/* May this one be a rowneruuid? While ownership is taken anybody, later only who has a credential in this
+ * list: else the owner could never come back, and the device would be sealed at its next start. */
+#define SVR_NO_SUCH_OWNER "a rowneruuid that has no credential, and could never come back"
+bool svr_may_own(const struct svr *svr, struct cred *const *creds, size_t n, const struct uuid *rowner);
+
 /* Would everybody in rowner still have a credential in this list? (Who has none now does not count.) */
 bool svr_rowners_stay(const struct svr *svr, struct cred *const *creds, size_t n);
 

@@ -131,6 +131,8 @@ static int update(struct svr *svr, const struct svr_call *call, struct svr_resul
         }
         if (r < 0)
                 return 0;
+        if (c.has_rowner && !svr_may_own(svr, svr->creds, svr->n_creds, &c.rowner))
+                return svr_refuse(ret, FAULT_FORBIDDEN, SVR_NO_SUCH_OWNER);
         r = c.has_state ? change_state(svr, call, &c) : 0;
         if (r)
                 return svr_refuse(ret, FAULT_FORBIDDEN, svr_state_error_text(r));

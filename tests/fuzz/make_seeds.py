@@ -90,9 +90,206 @@ SCRIPTS = {
 }
 
 
+# ---- secure resources: what the reference's onboarding tool and plgd's client say ----
+
+OWNER, OTHER, DEVICE = "e29d6c5d-4736-4a8e-6b78-0ac23b2d6bde", "11111111-2222-4333-8444-555555555555", "4ab0410e-5ff0-4373-5033-80a000140a80"
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def head(major, n):
+    if n < 24:
+        return bytes([major << 5 | n])
+    for extra, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if n < 1 << 8 * size:
+            return bytes([major << 5 | extra]) + n.to_bytes(size, "big")
+
+
+def cbor(v, indefinite=True):
+    """Maps, and lists of maps, of indefinite length, as the reference writes them."""
+    if v is None or isinstance(v, bool):
+        return {None: b"\xf6", False: b"\xf4", True: b"\xf5"}[v]
+    if isinstance(v, int):
+        return head(0, v) if v >= 0 else head(1, -1 - v)
+    if isinstance(v, bytes):
+        return head(2, len(v)) + v
+    if isinstance(v, str):
+        return head(3, len(v.encode())) + v.encode()
+    if isinstance(v, list):
+        items = b"".join(cbor(x, indefinite) for x in v)
+        return b"\x9f" + items + b"\xff" if indefinite and v and isinstance(v[0], dict) else head(4, len(v)) + items
+    pairs = b"".join(cbor(k) + cbor(x, indefinite) for k, x in v.items())
+    return b"\xbf" + pairs + b"\xff" if indefinite else head(5, len(v)) + pairs
+
+
+DOXM, PSTAT, CRED, ACL2, SP, SDI, AEL, ROLES, CSR = range(9)
+PLAIN, ONBOARDING, OWNER_KEY, OTHER_KEY, OWNER_CERTIFICATE, OTHER_CERTIFICATE = range(6)
+RFOTM, RFPRO, RFNOP, SRESET = 1, 2, 3, 4
+FACTORY = 32
+VERIFIED, LOST = b"\x02\x01", b"\x02\x03"
+RESTART, LATER = b"\x03", b"\x01\xff"
+
+
+def ask(who, method, resource, payload=b"", query=0, how=0, flags=0):
+    """how: 0 yes; 1 no; 2 to 6: see reply_to() in fuzz_svr.c."""
+    number = {"GET": 0, "POST": 1, "DELETE": 2}[method]
+    return bytes([0, number << 4 | resource, who | flags, query, how]) + struct.pack(">H", len(payload)) + payload
+
+
+def post(who, resource, value, **more):
+    return ask(who, "POST", resource, cbor(value, more.pop("indefinite", True)), **more)
+
+
+def go(state, who=OWNER_KEY):
+    return post(who, PSTAT, {"dos": {"s": state}})
+
+
+def psk(subject, data=b"", **more):
+    return {"credtype": 1, "subjectuuid": subject, "privatedata": {"encoding": "oic.sec.encoding.raw", "data": data}, **more}
+
+
+def certificate(usage, subject="*"):
+    return {"credtype": 8, "subjectuuid": subject, "publicdata": {"data": PEM + usage, "encoding": "oic.sec.encoding.pem"},
+            "credusage": "oic.sec.cred." + usage}
+
+
+def ace(subject, permission, *resources):
+    return {"subject": subject, "resources": list(resources), "permission": permission}
+
+
+def transfer(oxmsel):
+    """wire-traces.md 4.1: steps 1 to 15."""
+    return (
+        ask(PLAIN, "GET", DOXM, query=2)
+        + post(PLAIN, DOXM, {"oxmsel": oxmsel})
+        + VERIFIED
+        + post(ONBOARDING, PSTAT, {"om": 4})
+        + post(ONBOARDING, DOXM, {"devowneruuid": OWNER})
+        + post(ONBOARDING, DOXM, {"deviceuuid": DEVICE})
+        + post(ONBOARDING, DOXM, {"rowneruuid": OWNER})
+        + post(ONBOARDING, ACL2, {"rowneruuid": OWNER})
+        + post(ONBOARDING, PSTAT, {"rowneruuid": OWNER})
+        + post(ONBOARDING, CRED, {"creds": [psk(OWNER)], "rowneruuid": OWNER})
+        + post(ONBOARDING, SDI, {"uuid": OTHER, "name": "OBT", "priv": False})
+        + post(ONBOARDING, DOXM, {"owned": True})
+        + go(RFPRO, ONBOARDING)
+        + ask(ONBOARDING, "DELETE", ACL2)
+        + post(ONBOARDING, ACL2, {"aclist2": [
+            ace({"uuid": OWNER}, 14, {"href": "/oic/sec/sp"}),
+            ace({"uuid": OWNER}, 2, {"href": "/oic/sec/csr"}),
+            ace({"conntype": "anon-clear"}, 2, {"href": "/oic/d"}, {"href": "/oic/p"}, {"href": "/oic/res"}, {"href": "/oic/sec/sdi"}),
+        ]})
+        + go(RFNOP, ONBOARDING)
+    )
+
+
+def plgd(certificates):
+    """security.md 4.9; its key is text there, which is no representation of ours, so that it stands as bytes here."""
+    creds = [psk(OWNER, bytes(range(1, 17)))]
+    if certificates:
+        creds += [certificate("cert", DEVICE), certificate("trustca", OWNER)]
+    everything = [{"wc": "*", "if": ["*"]}, {"href": "/oic/mnt", "if": ["*"]}]
+    return (
+        ask(PLAIN, "GET", DOXM, flags=16)
+        + post(PLAIN, DOXM, {"oxmsel": 2 if certificates else 0}, indefinite=False)
+        + VERIFIED
+        + ask(ONBOARDING, "GET", PSTAT)
+        + post(ONBOARDING, PSTAT, {"om": 4}, indefinite=False)
+        + post(ONBOARDING, DOXM, {"deviceuuid": DEVICE}, indefinite=False)
+        + ask(ONBOARDING, "GET", CSR)
+        + post(ONBOARDING, CRED, {"rowneruuid": OWNER, "creds": creds}, indefinite=False)
+        + post(ONBOARDING, DOXM, {"devowneruuid": OWNER}, indefinite=False)
+        + ask(ONBOARDING, "GET", DOXM)
+        + post(ONBOARDING, PSTAT, {"rowneruuid": OWNER}, indefinite=False)
+        + post(ONBOARDING, ACL2, {"rowneruuid": OWNER, "aclist2": None}, indefinite=False)
+        + post(ONBOARDING, DOXM, {"rowneruuid": OWNER, "owned": True}, indefinite=False)
+        + go(RFPRO, ONBOARDING)
+        + ask(OWNER_KEY, "DELETE", ACL2)
+        + post(OWNER_KEY, ACL2, {"aclist2": [
+            ace({"uuid": OWNER}, 31, *everything),
+            ace({"uuid": OWNER}, 14, {"href": "/oic/sec/sp"}, {"href": "/oic/sec/pstat"}, {"href": "/oic/sec/doxm"}),
+            ace({"conntype": "anon-clear"}, 2, {"href": "/oic/d"}, {"href": "/oic/res"}, {"href": "/oic/sec/doxm"}),
+        ]}, indefinite=False)
+        + go(RFNOP)
+    )
+
+
+def provision(*changes):
+    """wire-traces.md 5: each change between RFPRO and RFNOP."""
+    return go(RFPRO) + b"".join(changes) + go(RFNOP)
+
+
+def entry(subject, permission, resource):
+    return provision(post(OWNER_KEY, ACL2, {"aclist2": [ace(subject, permission, resource)]}))
+
+
+def credential(**value):
+    return provision(post(OWNER_KEY, CRED, {"creds": [value]}))
+
+
+def certified(usage):
+    return provision(
+        post(OWNER_KEY, CRED, {"creds": [certificate("trustca")]}),
+        ask(OWNER_KEY, "GET", CSR),
+        post(OWNER_KEY, CRED, {"creds": [certificate(usage)]}),
+        post(OWNER_KEY, ACL2, {"aclist2": [ace({"conntype": "auth-crypt"}, 6, {"href": "/oic/sec/roles"})]}),
+    )
+
+
+def oscore(type_, **ids):
+    return credential(**dict(psk(OTHER, bytes(32)), credtype=type_), oscore=ids)
+
+
+OWNED = bytes([RFNOP])
+READ_ALL = b"".join(ask(OWNER_KEY, "GET", resource, flags=16) for resource in range(9))
+
+LIVES = {
+    "just-works": bytes([RFOTM]) + transfer(0) + READ_ALL,
+    "random-pin": bytes([RFOTM]) + post(PLAIN, DOXM, {"oxmsel": 1}) + transfer(1) + RESTART + READ_ALL,
+    "manufacturer": bytes([RFOTM | FACTORY]) + transfer(2) + READ_ALL,
+    "transfer-lost": bytes([RFOTM]) + transfer(0)[:400] + LOST + transfer(0),
+    "transfer-too-long": bytes([RFOTM]) + transfer(0)[:400] + LATER * 3 + transfer(0),
+    "transfer-cut-by-a-restart": bytes([RFOTM]) + transfer(0)[:600] + RESTART + transfer(0),
+    "plgd-just-works": bytes([RFOTM]) + plgd(False) + READ_ALL,
+    "plgd-manufacturer": bytes([RFOTM | FACTORY]) + plgd(True) + READ_ALL,
+    "plgd-disowns": bytes([RFOTM]) + plgd(False) + go(0) + LATER + ask(PLAIN, "GET", DOXM),
+    "pairwise": OWNED + credential(**psk(OTHER, bytes(range(16)))) + READ_ALL + ask(OTHER_KEY, "GET", CRED) + go(RFPRO, OTHER_KEY),
+    "pairwise-deleted": OWNED + credential(**psk(OTHER, bytes(range(16)), credid=7)) + provision(ask(OWNER_KEY, "DELETE", CRED, query=8)),
+    "last-key-deleted": OWNED + provision(ask(OWNER_KEY, "DELETE", CRED), ask(OWNER_KEY, "DELETE", CRED, query=8)) + READ_ALL,
+    "entry-uuid": OWNED + entry({"uuid": OTHER + "\0"}, 22, {"href": "/a/light"}) + READ_ALL,
+    "entry-anon-clear": OWNED + entry({"conntype": "anon-clear"}, 18, {"wc": "-"}) + READ_ALL,
+    "entry-auth-crypt": OWNED + entry({"conntype": "auth-crypt"}, 6, {"wc": "*"}) + READ_ALL,
+    "entry-role": OWNED + entry({"role": "myrole", "authority": "myauth"}, 6, {"wc": "*"}) + entry({"role": "otherrole"}, 31, {"wc": "*"}) + READ_ALL,
+    "entry-deleted": OWNED + entry({"uuid": OTHER}, 22, {"href": "/a/light"}) + provision(ask(OWNER_KEY, "DELETE", ACL2, query=9)),
+    "entry-validity": OWNED + provision(post(OWNER_KEY, ACL2, {"aclist2": [dict(
+        ace({"uuid": OTHER}, 2, {"href": "/a"}),
+        validity=[{"period": "20260101T080000Z/20260101T170000Z", "recurrence": ["FREQ=DAILY;BYDAY=MO,TU"]}])]})),
+    "identity": OWNED + certified("cert") + READ_ALL,
+    "role": OWNED + certified("rolecert") + READ_ALL,
+    "roles-asserted": OWNED + post(OTHER_CERTIFICATE, ROLES, {"roles": [certificate("rolecert")]}, how=4)
+    + entry({"role": "guest"}, 31, {"href": "/oic/sec/cred"}) + ask(OTHER_CERTIFICATE, "GET", CRED)
+    + ask(OTHER_CERTIFICATE, "GET", ROLES) + ask(OTHER_CERTIFICATE, "DELETE", ROLES),
+    "owner-role": OWNED + post(OTHER_CERTIFICATE, ROLES, {"roles": [certificate("rolecert")]}, how=6) + provision(READ_ALL),
+    "oscore": OWNED + oscore(64, senderid="01f8fc9eee2eab", recipientid="0105637bf9df05")
+    + oscore(128, senderid="02843ef6d92ed4", desc="") + oscore(256, recipientid="02843ef6d92ed4", desc="") + READ_ALL,
+    "cloud-anchor": OWNED + credential(**certificate("trustca", "00000000-0000-0000-0000-000000000001")) + READ_ALL,
+    "hard-reset": OWNED + go(0) + go(0) + ask(PLAIN, "GET", DOXM) + LATER + transfer(0),
+    "soft-reset": OWNED + go(SRESET) + post(OWNER_KEY, CRED, {"creds": [psk(OTHER, bytes(16))]})
+    + b"".join(post(OWNER_KEY, resource, {"rowneruuid": OTHER}) for resource in (CRED, ACL2, PSTAT, DOXM)) + RESTART + go(RFPRO, OTHER_KEY) + READ_ALL,
+    "soft-reset-to-nobody": OWNED + go(SRESET)
+    + b"".join(post(OWNER_KEY, resource, {"rowneruuid": OTHER}) for resource in (CRED, ACL2, PSTAT, DOXM)) + RESTART,
+    "profiles": OWNED + provision(post(OWNER_KEY, ACL2, {"aclist2": [ace({"uuid": OWNER}, 14, {"href": "/oic/sec/sp"}, {"href": "/oic/sec/ael"})]}),
+                                  post(OWNER_KEY, SP, {"currentprofile": "1.3.6.1.4.1.51414.0.0.2.0"}),
+                                  post(OWNER_KEY, AEL, {"categoryfilter": 1, "priorityfilter": 4})) + b"\x04\x01\x00\x05hello" * 4 + READ_ALL,
+    "strangers": OWNED + b"".join(ask(who, method, resource, b"\xa0") for who in (PLAIN, OTHER_CERTIFICATE)
+                                  for method in ("GET", "POST", "DELETE") for resource in range(9)),
+    "wrong-names": bytes([RFPRO]) + b"".join(ask(OWNER_KEY, "POST", resource, bytes([0xa1, 0xe0, word, 0xe0, value]), flags=128)
+                                             for resource, word, value in ((DOXM, 3, 74), (PSTAT, 7, 3), (CRED, 15, 90), (ACL2, 34, 91), (SDI, 49, 75))),
+}
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS)):
+    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             (root / name / file).write_bytes(content)
