@@ -1,0 +1,216 @@
+// An onboarding tool for the tests: it owns, provisions, uses and gives back OCF devices, with go-coap and pion's DTLS.
+//
+//	secure_go [-state FILE] [-family IPv4] [-seconds N] [-scheme coaps] [-with psk] VERB ARGUMENTS
+//
+//	discover true|false|any            devices, by their doxm
+//	own DEVICE [CHAIN KEY ROOTS]       by Just Works; with files in PEM by manufacturer certificate
+//	get DEVICE HREF                    post DEVICE HREF JSON       delete DEVICE HREF
+//	observe DEVICE HREF N              until N representations came
+//	psk DEVICE SUBJECT KEY             gives a peer a key (hex)
+//	ace DEVICE SUBJECT PERMISSION HREF...   SUBJECT: a UUID, anon-clear or auth-crypt; HREF: or a wildcard
+//	identity                           what this tool is called
+//	disown DEVICE
+//
+// It prints a JSON object for each step and for what came of it; the last one of a run that failed has "error", and the
+// status is 1. What it knows, keys included, is kept in FILE.
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/plgd-dev/go-coap/v3/message/codes"
+)
+
+type known struct {
+	Key        []byte
+	Secured    string
+	SecuredTCP string
+}
+
+type tool struct {
+	file         string
+	Owner        string
+	Authority    []byte
+	AuthorityKey []byte
+	Key          []byte // of its own identity certificate
+	Devices      map[string]known
+}
+
+func newUUID() string {
+	b := make([]byte, 16)
+	_, err := rand.Read(b)
+	must(err)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func uuidBytes(text string) []byte {
+	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	must(err)
+	return b
+}
+
+func load(file string) *tool {
+	t := &tool{file: file, Devices: map[string]known{}}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Owner = newUUID()
+		t.AuthorityKey, t.Authority = newAuthority()
+		t.Key, err = x509.MarshalECPrivateKey(newKey())
+		must(err)
+		t.save()
+		return t
+	}
+	must(err)
+	must(json.Unmarshal(text, t))
+	return t
+}
+
+func (t *tool) save() {
+	text, err := json.Marshal(t)
+	must(err)
+	must(os.WriteFile(t.file, text, 0o600))
+}
+
+func (t *tool) identity(peer string) *credentials {
+	key, err := x509.ParseECPrivateKey(t.Key)
+	must(err)
+	root, err := x509.ParseCertificate(t.Authority)
+	must(err)
+	roots := x509.NewCertPool()
+	roots.AddCert(root)
+	chain := [][]byte{t.issue(t.Owner, key.Public().(*ecdsa.PublicKey)), t.Authority}
+	return &credentials{chain: &tls.Certificate{Certificate: chain, PrivateKey: key}, roots: roots, peer: peer}
+}
+
+// to opens a session with a device that is ours.
+func (t *tool) to(device, scheme, with string) *session {
+	d, isOurs := t.Devices[device]
+	if !isOurs {
+		must(fmt.Errorf("%s is not ours", device))
+	}
+	uri := map[string]string{"coaps": d.Secured, "coaps+tcp": d.SecuredTCP}[scheme]
+	as := map[string]*credentials{"psk": {identity: uuidBytes(t.Owner), key: d.Key}, "certificate": nil}[with]
+	if with == "certificate" {
+		as = t.identity(device)
+	}
+	s, err := open(uri, as)
+	must(err)
+	return s
+}
+
+// change does something while the device is in RFPRO.
+func change(s *session, href string, body object) error {
+	if err := goTo(s, stateProvision); err != nil {
+		return err
+	}
+	if err := s.post(href, body); err != nil {
+		return err
+	}
+	return goTo(s, stateNormal)
+}
+
+func entry(subject, permission string, resources []string) (object, error) {
+	bits, err := strconv.Atoi(permission)
+	who := object{"uuid": subject}
+	if subject == "anon-clear" || subject == "auth-crypt" {
+		who = object{"conntype": subject}
+	}
+	what := list{}
+	for _, r := range resources {
+		kind := "wc"
+		if strings.HasPrefix(r, "/") {
+			kind = "href"
+		}
+		what = append(what, object{kind: r})
+	}
+	return object{"aclist2": list{object{"subject": who, "permission": bits, "resources": what}}}, err
+}
+
+func fromJSON(text string) any {
+	reader := json.NewDecoder(strings.NewReader(text))
+	reader.UseNumber()
+	var v any
+	must(reader.Decode(&v))
+	return v
+}
+
+func (t *tool) use(s *session, verb string, args []string, seconds float64) error {
+	defer s.Close()
+	switch verb {
+	case "get":
+		c, body, err := s.do(codes.GET, args[0], nil)
+		say(map[string]any{"answer": code(c), "body": plain(body)})
+		return err
+	case "post":
+		c, body, err := s.do(codes.POST, args[0], fromJSON(args[1]))
+		say(map[string]any{"answer": code(c), "body": plain(body)})
+		return err
+	case "delete":
+		return s.remove(args[0])
+	case "observe":
+		n, err := strconv.Atoi(args[1])
+		must(err)
+		return s.observe(args[0], n, seconds)
+	case "psk":
+		key, err := hex.DecodeString(args[1])
+		must(err)
+		private := object{"data": key, "encoding": "oic.sec.encoding.raw"}
+		return change(s, "/oic/sec/cred", object{"creds": list{object{"subjectuuid": args[0], "credtype": symmetric, "privatedata": private}}})
+	case "ace":
+		body, err := entry(args[0], args[1], args[2:])
+		must(err)
+		return change(s, "/oic/sec/acl2", body)
+	case "disown":
+		return disown(s)
+	}
+	return errors.New("no such verb: " + verb)
+}
+
+func main() {
+	state := flag.String("state", "secure_go.json", "")
+	family := flag.String("family", "IPv4", "")
+	seconds := flag.Float64("seconds", 3, "")
+	scheme := flag.String("scheme", "coaps", "")
+	with := flag.String("with", "psk", "")
+	flag.Parse()
+	args := flag.Args()
+	if len(args) == 0 {
+		must(errors.New("no verb"))
+	}
+	t := load(*state)
+	switch verb := args[0]; verb {
+	case "identity":
+		say(map[string]any{"owner": t.Owner})
+	case "discover":
+		must(discover(*family, args[1], *seconds))
+	case "own":
+		links, err := find(*family, args[1], *seconds)
+		must(err)
+		var by *credentials
+		if len(args) == 5 {
+			by = manufacturer(args[2], args[3], args[4])
+		}
+		must(t.own(links, args[1], by, *scheme))
+		t.save()
+		say(map[string]any{"owned": args[1], "owner": t.Owner})
+	default:
+		must(t.use(t.to(args[1], *scheme, *with), verb, args[2:], *seconds))
+		if verb == "disown" {
+			delete(t.Devices, args[1])
+			t.save()
+			say(map[string]any{"disowned": args[1]})
+		}
+	}
+}
