@@ -169,6 +169,32 @@ static OCF_UNUSED void owned_in(enum svr_state state) {
         assert_int_equal(svr.machine.state, state);
 }
 
+/* All that the store would have, now and then. */
+static uint8_t remembered[2][_SVR_STORED_N][32768];
+static size_t n_remembered[2][_SVR_STORED_N];
+
+static OCF_UNUSED void remember_as(unsigned which) {
+        for (enum svr_id id = 0; id < _SVR_STORED_N; id++) {
+                struct writer w = writer_on(remembered[which][id], sizeof(remembered[which][id]));
+
+                svr_save(&svr, id, &w);
+                assert_false(w.overflow);
+                n_remembered[which][id] = w.n;
+        }
+}
+
+static OCF_UNUSED void remember(void) {
+        remember_as(0);
+}
+
+static OCF_UNUSED void assert_as_remembered(void) {
+        remember_as(1);
+        for (enum svr_id id = 0; id < _SVR_STORED_N; id++) {
+                assert_int_equal(n_remembered[0][id], n_remembered[1][id]);
+                assert_memory_equal(remembered[0][id], remembered[1][id], n_remembered[0][id]);
+        }
+}
+
 static OCF_UNUSED int leave(void **state) {
         svr_deinit(&svr);
         svr_session_deinit(&onboarding);
