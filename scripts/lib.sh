@@ -6,7 +6,7 @@ build_root=${OCFD_BUILD_DIR:-$root/build}
 
 # PACKAGE or PACKAGE:COMMAND: the latter is there as well when the command is, wherever it came from.
 packages_build=(gcc libc6-dev pkg-config:pkg-config meson:meson ninja-build:ninja python3:python3
-    libcbor-dev libsystemd-dev libuv1-dev libsqlite3-dev libinih-dev libjansson-dev libmnl-dev)
+    libcbor-dev libsystemd-dev libuv1-dev libsqlite3-dev libssl-dev libinih-dev libjansson-dev libmnl-dev)
 packages_demo=(dbus-daemon:dbus-daemon libcoap3-bin:coap-client-notls iproute2:ip)
 packages_test=(libcmocka-dev clang-14:clang-14 libclang-rt-14-dev llvm-14:llvm-symbolizer-14 clang-format-14:clang-format-14
     valgrind:valgrind dbus-broker:dbus-broker systemd:systemd-analyze python3-dbus python3-gi nodejs:node npm:npm

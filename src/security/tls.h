@@ -69,6 +69,7 @@ struct tls {
         bool stream;         /* TLS: a connection; else DTLS: datagrams */
         bool client;
         uint16_t suite;       /* enum tls_suite; 0: not yet agreed on */
+        uint64_t n_opened;    /* records that were shown to be the peer's */
         uint64_t deadline_ms; /* OCF_NEVER: nothing is due */
 };
 

@@ -25,7 +25,7 @@ ROOMS = {
     "src/protocol": (r"(base|protocol)/.*", CORE + "|" + HEAP),
     "src/model": (r"(base|protocol|model)/.*", CORE + "|" + HEAP),
     "src/json": (r"(base|json)/.*|protocol/rep.*\.h", "|".join([SOCKETS, CLOCK, LOOP, BUS, CRYPTO, STORE, LOG])),
-    "src/security": (r"(base|protocol|model|security)/.*", "|".join([LOOP, BUS])),
+    "src/security": (r"(base|protocol|model|security)/.*", "|".join([SOCKETS, CLOCK, LOOP, BUS, STORE, LOG])),
     "src/dbus": (r"(base|protocol|model|dbus)/.*", DAEMON),
     "src/daemon": (r"(base|protocol|model|json|security|dbus|daemon)/.*", r"$^"),
     # The client's side of the bus: spans, representations, and the bus's mapping of values; nothing of the daemon.
@@ -58,6 +58,7 @@ def self_test():
         ("src/dbus", "#include <uv.h>\n"),
         ("src/dbus", '#include "security/access.h"\n'),
         ("src/security", "#include <systemd/sd-bus.h>\n"),
+        ("src/security", "#include <sys/time.h>\n"),
         ("src/base", '#include "protocol/rep.h"\n'),
         ("lib/libocfclient", '#include "model/model.h"\n'),
         ("tools/ocfctl", '#include "daemon/config.h"\n'),
