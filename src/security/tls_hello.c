@@ -149,7 +149,9 @@ int tls_hello_read(struct tls_hello *ret, bool stream, struct span data) {
                 return TLS_HELLO_E_NO_HELLO;
         if (!stream && (!span_take_u16(&data, &epoch) || epoch || !span_take(&data, 6, &sequence)))
                 return TLS_HELLO_E_NO_HELLO;
-        if (!take_vector16(&data, &record) || !span_take_u8(&record, &message))
+        if (!take_vector16(&data, &record))
+                return stream ? TLS_HELLO_E_FRAGMENT : TLS_HELLO_E_MALFORMED; /* more may come */
+        if (!span_take_u8(&record, &message))
                 return TLS_HELLO_E_MALFORMED;
         if (message != MESSAGE_CLIENT_HELLO)
                 return TLS_HELLO_E_NO_HELLO;

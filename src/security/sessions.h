@@ -1,0 +1,142 @@
+/*
+ * The secure sessions of all logical devices, without a world.
+ *
+ * It stands between the sockets and CoAP: datagrams and bytes of the secure
+ * ports go in, what peers said comes out, with who they have proven to be; and
+ * the other way round. Nothing is kept for an address that has not returned its
+ * cookie (tls_hello.h). The ClientHello that has one chooses the engine, after
+ * what the device's state allows (security.md 4.2, 4.3): while ownership is
+ * taken the chosen method alone, later what there are credentials for.
+ *
+ *     receive()   a datagram, or bytes of a connection
+ *     event()     what happened; pop until false after each receive()
+ *     transmit()  handshakes, alerts; pop until 0
+ *     seal()      a message of CoAP, on its way out
+ *
+ * A ClientHello at the address of a living session makes a second one, which
+ * takes the first one's place once it has proven itself, and not before (RFC 6347
+ * 4.2.8). Full is an outcome: who has proven nothing goes first, then who was
+ * silent longest.
+ */
+#ifndef OCF_SECURITY_SESSIONS_H
+#define OCF_SECURITY_SESSIONS_H
+
+#include "base/list.h"
+#include "protocol/coap_peer.h"
+#include "security/svr.h"
+#include "security/tls_hello.h"
+
+struct sessions;
+
+/* One association, as far as others may look. */
+struct session {
+        struct svr_session svr; /* what the peer has proven */
+        struct coap_peer peer;  /* its channel is the session's number */
+        struct tls *tls;        /* NULL: a connection whose ClientHello is not whole yet */
+        int32_t credid;         /* of the PSK, CRED_ID_NONE: another way */
+        uint64_t opened_ms, last_ms;
+
+        /* Of sessions.c: */
+        struct sessions *table;
+        struct list order_link, address_link, number_link, timed_link, talking_link;
+        uint8_t hello[8]; /* the start of the client's random: the same hello again is no other one */
+        uint8_t *early;   /* of a connection: what came of its ClientHello */
+        size_t n_early;
+        bool is_open;
+        uint8_t group[16]; /* what its handshake is charged to: the address, or the network of a host with
+                              IPv6 */
+};
+
+enum session_event_type {
+        SESSION_NONE,
+        SESSION_OPENED,
+        SESSION_DATA,
+        SESSION_CLOSED, /* one that was open */
+        SESSION_FAILED, /* one that never was: tls->failure says why; tls NULL: it said nothing that could be
+                           read */
+};
+
+struct session_event {
+        enum session_event_type type;
+        struct session *session; /* CLOSED, FAILED: good until the next event */
+        struct span data;        /* good until the next call */
+};
+
+/* What the device says. Called from receive() only. */
+struct sessions_host {
+        void *context;
+        /* The secure resources of a device; NULL: nobody gets in. */
+        const struct svr *(*svr)(void *context, uint16_t device);
+        /* The key of the PIN that is shown; 0: none is. */
+        size_t (*pin)(void *context, uint16_t device, uint8_t ret[TLS_PSK_MAX]);
+        /* Is there a certificate to show: the identity's, or in an ownership transfer the manufacturer's? */
+        bool (*has_certificate)(void *context, uint16_t device);
+        /* The engine for a suite with certificates. 0; -ENOMEM; -ENOENT: no certificate after all. */
+        int (*certificate)(void *context, uint16_t device, const struct tls_hello *hello, bool stream,
+                           uint64_t now_ms, struct tls **ret);
+        /* Whom the certificate of an open session names; nil: nobody in particular. */
+        void (*certificate_peer)(void *context, const struct tls *tls, struct uuid *ret);
+};
+
+struct sessions_config {
+        struct sessions_host host;
+        uint32_t n_max;         /* sessions in all */
+        uint32_t n_handshakes;  /* of these, not yet open */
+        uint32_t n_per_address; /* of those, of one address (IPv6: one network of 64 bits) */
+        uint64_t idle_ms; /* a session over UDP ends that says nothing for so long (security.md 2.5: 600 s) */
+};
+
+#define SESSIONS_DEFAULT .n_max = 1024, .n_handshakes = 64, .n_per_address = 8, .idle_ms = 600000
+
+int sessions_new(struct sessions **ret, const struct sessions_config *config); /* 0 or -ENOMEM */
+struct sessions *sessions_free(struct sessions *s);
+
+/* A datagram at a secure port; peer->channel is 0. It is changed in place, and must stay until event() says
+ * false. */
+void sessions_receive(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer, uint8_t *data,
+                      size_t n);
+
+/* A connection at a secure port; false: there is no room. Its bytes; it is gone. */
+bool sessions_stream_open(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer);
+void sessions_stream_receive(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer, uint8_t *data,
+                             size_t n);
+void sessions_stream_closed(struct sessions *s, const struct coap_peer *peer);
+
+bool sessions_event(struct sessions *s, uint64_t now_ms, struct session_event *ret);
+
+/* What to send besides what was sealed; 0: nothing. n is at least TLS_RECORD_MAX. */
+size_t sessions_transmit(struct sessions *s, uint64_t now_ms, struct coap_peer *ret_to, uint8_t *buf,
+                         size_t n);
+
+/* The open session of this number; NULL: it is gone. */
+struct session *sessions_find(struct sessions *s, const struct coap_peer *peer);
+
+/* data may lie in buf anywhere. Return: bytes in buf; 0: it is gone. */
+size_t sessions_seal(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer, struct span data,
+                     uint8_t *buf, size_t n);
+
+/* Says goodbye and forgets, with an event CLOSED. */
+void sessions_close(struct sessions *s, struct session *session);
+void sessions_close_device(struct sessions *s, uint16_t device);
+
+/* Those whose credential is gone (security.md 6). */
+void sessions_check(struct sessions *s, uint16_t device);
+void sessions_forget_local(struct sessions *s, const uint8_t *ip,
+                           uint32_t interface); /* as coap_endpoint's */
+
+/* Is somebody in the middle of a handshake with the device, since a few seconds at most? */
+bool sessions_handshaking(const struct sessions *s, uint16_t device, uint64_t now_ms);
+
+uint64_t sessions_deadline(const struct sessions *s); /* when to call transmit() and event() */
+
+struct sessions_counts {
+        uint32_t n_open, n_handshakes; /* now */
+        uint64_t n_opened, n_failed, n_refused, n_evicted, n_idle, n_cookies;
+};
+void sessions_counts(const struct sessions *s, struct sessions_counts *ret);
+
+/* The open ones, the one that was silent longest first. */
+const struct session *sessions_first(const struct sessions *s);
+const struct session *sessions_after(const struct sessions *s, const struct session *session);
+
+#endif
