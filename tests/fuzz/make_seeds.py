@@ -287,9 +287,71 @@ LIVES = {
 }
 
 
+# ---- two engines of (D)TLS and a network between them, see fuzz_tls_psk.c ----
+
+CLIENT, SERVER = 0, 1
+DELIVER, LOSE, ALTER, CUT, DOUBLE, INJECT, WAIT, SAY = range(8)
+STREAM, ANONYMOUS, NO_ETM, NO_EMS, WRONG_KEY, UNKNOWN = 1, 2, 4, 8, 64, 128
+
+
+def do(step, how=0, *more):
+    return bytes([step | how << 3, *more])
+
+
+def to(who, step=DELIVER, *more):
+    return do(step, who, *more)
+
+
+def alter(who, at, with_):
+    return to(who, ALTER, at >> 8, at & 255, with_)
+
+
+def inject(who, datagram):
+    return do(INJECT, who) + struct.pack(">H", len(datagram)) + datagram
+
+
+SHAKE = (to(SERVER) + to(CLIENT)) * 3
+STREAM_SHAKE = (to(SERVER) + to(CLIENT)) * 2
+CHAT = b"".join(do(SAY, size << 1 | who) + to(1 - who) for size in (1, 2, 14) for who in (0, 1))
+CLOSE = do(SAY, 30) + to(SERVER) + to(CLIENT)
+
+TALKS = {}
+for _how in range(0, 64, 2):
+    if _how & 16 or _how & 32:
+        continue
+    TALKS[f"datagrams-{_how}"] = bytes([_how]) + SHAKE + CHAT + CLOSE
+    TALKS[f"stream-{_how}"] = bytes([_how | STREAM]) + STREAM_SHAKE + CHAT + CLOSE
+TALKS.update({
+    "wrong-key": bytes([WRONG_KEY]) + SHAKE,
+    "wrong-key-stream": bytes([WRONG_KEY | STREAM]) + STREAM_SHAKE,
+    "unknown": bytes([UNKNOWN]) + SHAKE,
+    "lost": bytes([0]) + b"".join(to(who, LOSE) + do(WAIT, 5) + to(who) for who in (1, 0) * 6) + CHAT,
+    "doubled": bytes([0]) + b"".join(to(who, DOUBLE) for who in (1, 0) * 6) + CHAT,
+    "doubled-data": bytes([0]) + SHAKE + do(SAY, 4) + to(SERVER, DOUBLE) * 3 + do(SAY, 6) * 3 + do(DELIVER, 2 | SERVER) * 4,
+    "late": bytes([0]) + SHAKE + do(SAY, 4) * 8 + do(DELIVER, 2 | SERVER) * 9,
+    "pieces": bytes([STREAM]) + b"".join(to(who, CUT, at) for at in (1, 60, 128, 250) for who in (1, 0)) + CHAT,
+    "cut": bytes([0]) + b"".join(to(who, CUT, 200) + do(WAIT, 5) + to(who) for who in (1, 0) * 3),
+    "altered-hello": bytes([0]) + alter(SERVER, 40, 1) + do(WAIT, 5) + SHAKE,
+    "altered-keys": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER) + alter(CLIENT, 150, 1) + do(WAIT, 5) + SHAKE,
+    "altered-data": bytes([0]) + SHAKE + do(SAY, 8) + alter(SERVER, 60, 128) + do(SAY, 8) + to(SERVER),
+    "altered-data-stream": bytes([STREAM]) + STREAM_SHAKE + do(SAY, 8) + alter(SERVER, 60, 128) + do(SAY, 8) + to(SERVER),
+    "alert-in-clear": bytes([0]) + to(SERVER) + inject(CLIENT, bytes.fromhex("15fefd000000000000000000020228")) + SHAKE,
+    "alert-in-clear-later": bytes([0]) + SHAKE + inject(CLIENT, bytes.fromhex("15fefd000000000000000900020228"))
+    + inject(SERVER, bytes.fromhex("15fefd000000000000000900020100")) + CHAT,
+    "large-epoch": bytes([0]) + to(SERVER) + to(CLIENT) + inject(SERVER, bytes.fromhex("16fefdffffffffffffffff0000")) + SHAKE + CHAT,
+    "ccs-first": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER) + inject(SERVER, bytes.fromhex("14fefd0000000000000005000101")) + SHAKE,
+    "empty-fragments": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER)
+    + inject(SERVER, bytes.fromhex("16fefd0000000000000005000c100000420002000000000000")) * 8 + SHAKE,
+    "fragment-too-far": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER)
+    + inject(SERVER, bytes.fromhex("16fefd0000000000000005000d10ffffff0002fffffe00000141")) + SHAKE,
+    "alert-storm": bytes([STREAM]) + to(SERVER) + inject(CLIENT, bytes.fromhex("15030300020129") * 20),
+    "silence": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER) + do(WAIT, 31) * 5,
+})
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES)):
+    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             (root / name / file).write_bytes(content)
