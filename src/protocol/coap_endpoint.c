@@ -173,6 +173,23 @@ void coap_endpoint_forget_local(struct coap_endpoint *ep, uint64_t now_ms, const
         }
 }
 
+void coap_endpoint_session_closed(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer) {
+        coap_body_forget(ep, peer->channel);
+        coap_upload_forget(ep, peer->channel);
+        coap_observer_forget(ep, peer);
+        coap_client_forget(ep, now_ms, peer);
+        FOR_EACH_USED(struct coap_reliable, r, &ep->reliables)
+        if (coap_peer_equal(&r->peer, peer)) {
+                coap_reliable_free(ep, r);
+                break;
+        }
+        FOR_EACH_USED(struct coap_exchange, x, &ep->exchanges)
+        if (coap_peer_equal(&x->shape.peer, peer)) {
+                coap_exchange_free(ep, x);
+                break;
+        }
+}
+
 void coap_endpoint_counts(const struct coap_endpoint *ep, struct coap_counts *ret) {
         *ret = ep->counts;
         ret->n_exchanges = ep->exchanges.n_used;

@@ -272,6 +272,10 @@ void coap_endpoint_stream_closed(struct coap_endpoint *ep, uint64_t now_ms, cons
 /* Ends it from our side: Release is queued, and COAP_EVENT_CLOSE follows. */
 void coap_endpoint_stream_release(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer);
 
+/* A secure session over datagrams is over, peer->channel is its number: whatever hung on it goes, requests of
+ * ours fail. (One over a connection is that connection.) */
+void coap_endpoint_session_closed(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer);
+
 /* Forgets all exchanges and observers that used this address of ours (16 bytes), or this interface if ip is
  * NULL, or this device if both are absent: silently, the way is gone. */
 void coap_endpoint_forget_local(struct coap_endpoint *ep, uint64_t now_ms, const uint8_t *ip,

@@ -14,7 +14,8 @@
 #define LOOSE_MAX          160u
 #define EARLY_MAX          (TLS_HELLO_MAX + 9u)
 #define HANDSHAKING_MS     5000u
-#define EVICT_HANDSHAKE_MS 3000u /* one that is younger is not pushed out by another */
+#define SESSION_NUMBERS    0x80000000u /* connections have those below */
+#define EVICT_HANDSHAKE_MS 3000u       /* one that is younger is not pushed out by another */
 
 /* One datagram, or bytes of a connection, that no session is needed for. */
 struct loose {
@@ -227,9 +228,7 @@ static struct session *session_new(struct sessions *s, const struct coap_peer *p
         c->opened_ms = c->last_ms = now_ms;
         group_of(peer, c->group);
         if (!peer->stream)
-                do
-                        c->peer.channel = ++s->last_number;
-                while (!s->last_number);
+                c->peer.channel = SESSION_NUMBERS | ++s->last_number;
         list_init(&c->timed_link);
         list_init(&c->talking_link);
         list_link_tail(&s->handshakes, &c->order_link);
