@@ -129,6 +129,7 @@ static const struct key {
         { "Network", "Interfaces", offsetof(struct config, interfaces), set_words },
         { "Network", "DenyInterfaces", offsetof(struct config, deny_interfaces), set_words },
         { "Network", "Port", offsetof(struct config, port), set_port },
+        { "Network", "SecurePort", offsetof(struct config, secure_port), set_port },
         { "Network", "Tcp", offsetof(struct config, tcp), set_flag },
         { "Platform", "Manufacturer", offsetof(struct config, manufacturer), set_name },
         { "Platform", "Model", offsetof(struct config, model), set_name },
@@ -141,6 +142,7 @@ static const struct key device_keys[] = {
         { "Device", "Name", offsetof(struct config_device, name), set_name },
         { "Device", "Type", offsetof(struct config_device, type), set_device_type },
         { "Device", "Port", offsetof(struct config_device, port), set_port },
+        { "Device", "SecurePort", offsetof(struct config_device, secure_port), set_port },
 };
 
 _Static_assert(offsetof(struct config, n_interfaces) ==
@@ -228,6 +230,8 @@ static const char *on_entry(void *context, const struct ini_entry *e) {
         if (device_section(e->section, &device)) {
                 if (device == 0 && strcmp(e->key, "Port") == 0)
                         return "The port of the first device is Port= in [Network]";
+                if (device == 0 && strcmp(e->key, "SecurePort") == 0)
+                        return "The secure port of the first device is SecurePort= in [Network]";
                 return apply(r, device_keys, ARRAY_SIZE(device_keys), "Device", &c->devices[device], e);
         }
         if (is_section(e->section))

@@ -10,10 +10,10 @@
 
 #define CONFIG_FILE_DEFAULT "/etc/ocfd/ocfd.conf"
 
-struct config_device { /* [Device], and [Device 1], [Device 2] ... for further logical devices */
-        char *name;    /* Name=, n of /oic/d; default: the host's name */
-        char *type;    /* Type=, such as oic.d.light; NULL: oic.wk.d alone */
-        int port;      /* Port= of further devices, as below */
+struct config_device {         /* [Device], and [Device 1], [Device 2] ... for further logical devices */
+        char *name;            /* Name=, n of /oic/d; default: the host's name */
+        char *type;            /* Type=, such as oic.d.light; NULL: oic.wk.d alone */
+        int port, secure_port; /* Port= and SecurePort= of further devices, as below */
         bool present;
 };
 
@@ -31,6 +31,7 @@ struct config {
         char **deny_interfaces; /* DenyInterfaces= */
         size_t n_deny_interfaces;
         int port;           /* Port=: of the first device; 0: not said; CONFIG_PORT_AUTO; a number */
+        int secure_port;    /* SecurePort=: likewise, in place of 5684 */
         bool tcp;           /* Tcp=: CoAP over TCP, too; default yes */
         char *manufacturer; /* [Platform] Manufacturer=, mnmn; default "ocfd" */
         char *model;        /* Model=, mnmo; NULL: not said, as the next two */

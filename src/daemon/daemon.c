@@ -39,8 +39,8 @@ static void on_datagram(void *context, const struct coap_peer *peer, unsigned vi
         pipeline_receive(((struct daemon *)context)->pipeline, peer, via, data);
 }
 
-static bool on_stream_open(void *context, const struct coap_peer *peer) {
-        return pipeline_stream_open(((struct daemon *)context)->pipeline, peer);
+static bool on_stream_open(void *context, const struct coap_peer *peer, bool secure) {
+        return !secure && pipeline_stream_open(((struct daemon *)context)->pipeline, peer);
 }
 
 static size_t on_stream_data(void *context, const struct coap_peer *peer, struct span data) {
@@ -210,23 +210,40 @@ static int open_store(struct daemon *d) {
 }
 
 /* The port that a device had, or is told to have; the store remembers where it chose for itself. */
-static uint16_t wanted_port(const struct config *c, uint16_t index, const struct store_device *stored) {
-        int configured = index ? c->devices[index].port : c->port;
-
+static uint16_t wanted_port(int configured, uint16_t stored, uint16_t usual) {
         if (configured > 0)
                 return (uint16_t)configured;
-        if (stored->port_coap)
-                return stored->port_coap;
-        return index || configured == CONFIG_PORT_AUTO ? 0 : COAP_PORT;
+        if (stored)
+                return stored;
+        return configured == CONFIG_PORT_AUTO ? 0 : usual;
+}
+
+/* A configured port stays wanted, whoever has it now. Return: whether there is something new to remember. */
+static bool remember_port(int configured, uint16_t port, uint16_t *stored) {
+        if (configured > 0 || port == *stored)
+                return false;
+        *stored = port;
+        return true;
+}
+
+static bool remember_ports(int port, int secure_port, const struct net_ports *p,
+                           struct store_device *stored) {
+        bool any = remember_port(port, p->coap, &stored->port_coap);
+
+        any |= remember_port(secure_port, p->coaps, &stored->port_coaps);
+        any |= remember_port(0, p->coap_tcp, &stored->port_tcp);
+        any |= remember_port(0, p->coaps_tcp, &stored->port_coaps_tcp);
+        return any;
 }
 
 static int open_device(struct daemon *d, uint16_t index) {
-        int configured = index ? d->config->devices[index].port : d->config->port;
+        int port = index ? d->config->devices[index].port : d->config->port;
+        int secure_port = index ? d->config->devices[index].secure_port : d->config->secure_port;
         char name[MODEL_NAME_MAX + 1];
         struct device_identity identity;
         struct store_device stored;
         struct device *device;
-        uint16_t port;
+        struct net_ports ports;
         int r;
 
         r = identity_device(d->store, index, &stored);
@@ -236,13 +253,17 @@ static int open_device(struct daemon *d, uint16_t index) {
         r = model_add_device(d->model, &identity, &device);
         if (r < 0)
                 return r;
-        r = net_open_device(d->net, index, wanted_port(d->config, index, &stored), &port);
+        ports = (struct net_ports){
+                .coap = wanted_port(port, stored.port_coap, index ? 0 : COAP_PORT),
+                .coaps = wanted_port(secure_port, stored.port_coaps, index ? 0 : COAP_PORT_SECURE),
+                .coap_tcp = stored.port_tcp,
+                .coaps_tcp = stored.port_coaps_tcp,
+        };
+        r = net_open_device(d->net, index, &ports, &ports);
         if (r < 0)
                 return r;
-        if (configured > 0 || port == stored.port_coap)
-                return 0; /* a configured port stays wanted, whoever has it now */
-        stored.port_coap = port;
-        return store_put_device(d->store, index, &stored);
+        return remember_ports(port, secure_port, &ports, &stored) ? store_put_device(d->store, index, &stored)
+                                                                  : 0;
 }
 
 static void apps_told(void *context, const char *message) {

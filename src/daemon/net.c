@@ -224,7 +224,7 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         n->debounce.data = n->retry.data = n->more.data = n;
         n->out = ocf_allocate(NET_BATCH, sizeof(*n->out));
         n->in = ocf_allocate(NET_BATCH, sizeof(*n->in));
-        n->message = ocf_allocate(COAP_TRANSMIT_MAX, 1);
+        n->message = ocf_allocate(NET_MESSAGE_MAX, 1);
         r = n->out && n->in && n->message ? link_watch_new(&n->watch, loop, &n->table, on_links_changed, n)
                                           : -ENOMEM;
         if (r >= 0)
@@ -258,10 +258,10 @@ struct net *net_free(struct net *n) {
                 return NULL;
         n->watch = link_watch_free(n->watch);
         for (size_t i = 0; i < n->n_devices; i++) {
-                port_close(n->devices[i].ports[0]);
-                port_close(n->devices[i].ports[1]);
-                listener_close(n->devices[i].listeners[0]);
-                listener_close(n->devices[i].listeners[1]);
+                for (size_t j = 0; j < 4; j++) {
+                        port_close(n->devices[i].sockets[j / 2][j % 2]);
+                        listener_close(n->devices[i].listeners[j / 2][j % 2]);
+                }
                 ocf_free(n->devices[i].endpoints);
         }
         n->tcp = net_tcp_free(n->tcp);

@@ -18,13 +18,22 @@
 
 struct net;
 
+#define NET_MESSAGE_MAX (16384 + 2048 + 128) /* of a record of TLS; a message of CoAP is shorter */
+
 /* Looked at as long as the net lives, not copied. */
 struct net_config {
         const char *const *interfaces; /* globs (fnmatch) of Interfaces=; none: all usable ones */
         size_t n_interfaces;
         const char *const *deny; /* globs of DenyInterfaces= */
         size_t n_deny;
-        bool tcp; /* listen for connections, too */
+        bool tcp;    /* listen for connections, too */
+        bool secure; /* and have secure ports beside the plain ones */
+};
+
+/* The ports of a device; 0: any, or none. */
+struct net_ports {
+        uint16_t coap, coaps;         /* UDP: plain, secure */
+        uint16_t coap_tcp, coaps_tcp; /* TCP: plain, secure */
 };
 
 /* How the rest is told. All are called from the loop. */
@@ -33,10 +42,15 @@ struct net_events {
         /* A datagram. via: COAP_VIA_*. A multicast is told once per device that it concerns, with that
          * device's port. */
         void (*datagram)(void *context, const struct coap_peer *peer, unsigned via, struct span data);
-        /* The next datagram to send; 0 when there is none (coap_endpoint_transmit). */
+        /* One that came to a secure port: it may be changed where it is. */
+        void (*secure_datagram)(void *context, const struct coap_peer *peer, unsigned via, uint8_t *data,
+                                size_t n);
+        /* The next datagram to send, its local port says from which socket; 0 when there is none
+         * (coap_endpoint_transmit). buf has NET_MESSAGE_MAX bytes. */
         size_t (*next)(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n);
-        /* A connection stands; false: it is not wanted, and nothing more is told of it. */
-        bool (*stream_open)(void *context, const struct coap_peer *peer);
+        /* A connection stands, to a secure port or a plain one; false: it is not wanted, and nothing more is
+         * told of it. */
+        bool (*stream_open)(void *context, const struct coap_peer *peer, bool secure);
         /* Bytes came over it. Return: how many were taken; the others are offered again after a flush. */
         size_t (*stream_data)(void *context, const struct coap_peer *peer, struct span data);
         /* It is gone, by itself: not after net_close_stream(). */
@@ -57,11 +71,16 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
 struct net *net_free(struct net *n);
 
 /*
- * Opens the port of a device. wanted: the configured one, that of its last run,
- * or 5683; 0: any. When somebody else has it another one is taken, and the
- * notice PortTaken says who has it. Return: 0 and the port; negative errno.
+ * Opens the ports of a device. wanted: the configured ones, those of its last
+ * run, or 5683 and 5684; 0: any. When somebody else has one another is taken; of
+ * UDP's the notices PortTaken and SecurePortTaken say who has it. A TCP port that
+ * is not wanted in particular is the one that UDP has, where that is free. Return:
+ * 0 and the ports; negative errno.
  */
-int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port);
+int net_open_device(struct net *n, uint16_t device, const struct net_ports *wanted, struct net_ports *ret);
+
+/* Did it come to, or does it leave from, a secure port? */
+bool net_port_is_secure(const struct net *n, const struct coap_peer *peer);
 
 /* Joins groups and starts to receive; devices may still be opened later. */
 int net_start(struct net *n);

@@ -24,13 +24,19 @@ static size_t count_used_addresses(const struct net *n) {
         return n_addresses;
 }
 
-static bool has_socket(const struct net_device *d, const uint8_t ip[16], bool tcp) {
+static bool has_socket(const struct net_device *d, const uint8_t ip[16], bool tcp, bool secure) {
         bool v6 = !ip_is_v4(ip);
 
-        return tcp ? d->listeners[v6] != NULL : d->ports[v6] != NULL;
+        return tcp ? d->listeners[secure][v6] != NULL : d->sockets[secure][v6] != NULL;
 }
 
-static size_t put_endpoints(const struct net *n, const struct net_device *d, bool tcp,
+static uint16_t port_of(const struct net_device *d, bool tcp, bool secure) {
+        if (tcp)
+                return secure ? d->ports.coaps_tcp : d->ports.coap_tcp;
+        return secure ? d->ports.coaps : d->ports.coap;
+}
+
+static size_t put_endpoints(const struct net *n, const struct net_device *d, bool tcp, bool secure,
                             struct device_endpoint *ret) {
         size_t n_endpoints = 0;
 
@@ -40,26 +46,28 @@ static size_t put_endpoints(const struct net *n, const struct net_device *d, boo
                 for (size_t j = 0; l->used && j < l->n_addresses; j++) {
                         struct device_endpoint *e = &ret[n_endpoints];
 
-                        if (!has_socket(d, l->addresses[j].ip, tcp) || l->addresses[j].deprecated)
+                        if (!has_socket(d, l->addresses[j].ip, tcp, secure) || l->addresses[j].deprecated)
                                 continue;
                         memcpy(e->ip, l->addresses[j].ip, 16);
-                        e->port = tcp ? d->tcp_port : d->port;
+                        e->port = port_of(d, tcp, secure);
                         e->interface = l->index;
                         e->tcp = tcp;
+                        e->secure = secure;
                         n_endpoints++;
                 }
         }
         return n_endpoints;
 }
 
+/* In the order in which clients try them: over UDP first, and plain first (security.md 4.9). */
 int net_device_rebuild(struct net *n, struct net_device *d) {
-        struct device_endpoint *all = ocf_allocate(2 * count_used_addresses(n), sizeof(*all));
-        size_t n_endpoints;
+        struct device_endpoint *all = ocf_allocate(4 * count_used_addresses(n), sizeof(*all));
+        size_t n_endpoints = 0;
 
         if (!all)
                 return -ENOMEM;
-        n_endpoints = put_endpoints(n, d, false, all);
-        n_endpoints += put_endpoints(n, d, true, all + n_endpoints);
+        for (unsigned i = 0; i < 4; i++)
+                n_endpoints += put_endpoints(n, d, i / 2, i % 2, all + n_endpoints);
         ocf_free(d->endpoints);
         d->endpoints = all;
         d->n_endpoints = n_endpoints;
@@ -75,7 +83,7 @@ size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoin
 
 /* ---- ports ---- */
 
-static void tell_taken(struct net *n, uint16_t port, int error, uint16_t instead) {
+static void tell_taken(struct net *n, bool secure, uint16_t port, int error, uint16_t instead) {
         char holder[128], text[512];
 
         if (error == -EACCES)
@@ -83,78 +91,97 @@ static void tell_taken(struct net *n, uint16_t port, int error, uint16_t instead
                          "UDP port %u is reserved for root (net.ipv4.ip_unprivileged_port_start), so port %u "
                          "is used and announced instead. Choose a port above 1023.",
                          port, instead);
-        else if (port == COAP_PORT)
+        else if (port == COAP_PORT || port == COAP_PORT_SECURE)
                 snprintf(text, sizeof(text),
-                         "UDP port 5683 is held by %s, so port %u is used and announced instead. Stop that "
-                         "program, or set Port=auto in [Network] of ocfd.conf if both shall stay.",
-                         net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
+                         "UDP port %u is held by %s, so port %u is used and announced instead. Stop that "
+                         "program, or set %s=auto in [Network] of ocfd.conf if both shall stay.",
+                         port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead,
+                         secure ? "SecurePort" : "Port");
         else
                 snprintf(text, sizeof(text),
                          "UDP port %u is held by %s, so port %u is used and announced instead. Peers that "
                          "know the old port by heart must discover the device again; free the port and "
                          "restart ocfd to have it back.",
                          port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
-        n->events.notice(n->events.context, "PortTaken", text);
+        n->events.notice(n->events.context, secure ? "SecurePortTaken" : "PortTaken", text);
 }
 
-static int device_take(struct net *n, uint16_t device, int fds_take[2]) {
-        struct net_device *d;
+static int device_take(struct net *n, uint16_t device, bool secure, int fds_take[2]) {
+        struct net_device *d = &n->devices[device];
         int r = 0;
 
-        if (device >= n->n_devices) {
-                if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
-                        r = -ENOMEM;
-                else
-                        n->n_devices = (size_t)device + 1;
-        }
         for (int i = 0; i < 2; i++) {
+                uint16_t port;
+
                 if (fds_take[i] < 0)
                         continue;
                 if (r < 0) {
                         close(fds_take[i]);
                         continue;
                 }
-                d = &n->devices[device];
-                d->port = net_socket_port(fds_take[i]);
-                r = port_new(&d->ports[i], n, fds_take[i]);
-                if (r >= 0)
-                        d->ports[i]->device = device;
+                port = net_socket_port(fds_take[i]);
+                *(secure ? &d->ports.coaps : &d->ports.coap) = port;
+                r = port_new(&d->sockets[secure][i], n, fds_take[i]);
+                if (r < 0)
+                        continue;
+                d->sockets[secure][i]->device = device;
+                d->sockets[secure][i]->secure = secure;
         }
         return r;
 }
 
 /* Without TCP a device is still one: that it cannot be had is told, and no more. */
-static void listen_for(struct net *n, uint16_t device) {
+static void listen_for(struct net *n, uint16_t device, bool secure, uint16_t port) {
         struct net_device *d = &n->devices[device];
+        struct listener **listeners = d->listeners[secure];
         char text[256];
-        int r = n->tcp ? net_tcp_listen(n->tcp, device, d->port, d->listeners) : 0;
+        int r = net_tcp_listen(n->tcp, device, secure, port, listeners);
 
         if (r < 0) {
                 snprintf(text, sizeof(text),
                          "CoAP over TCP does not work: %s. Clients that use UDP are served.", strerror(-r));
                 n->events.notice(n->events.context, "NoTcp", text);
-        } else if (n->tcp) {
-                d->tcp_port = listener_port(d->listeners[0] ? d->listeners[0] : d->listeners[1]);
+                return;
         }
+        port = listener_port(listeners[0] ? listeners[0] : listeners[1]);
+        *(secure ? &d->ports.coaps_tcp : &d->ports.coap_tcp) = port;
 }
 
-int net_open_device(struct net *n, uint16_t device, uint16_t wanted, uint16_t *ret_port) {
+static int open_ports(struct net *n, uint16_t device, bool secure, uint16_t wanted, uint16_t wanted_tcp) {
         int fds[2], r = net_socket_pair(net_socket_unicast, wanted, fds);
         int taken = wanted && (r == -EADDRINUSE || r == -EACCES) ? r : 0;
+        uint16_t port;
 
         /* A port that is free for the one family may not be for the other. */
         for (int i = 0; i < 64 && (r == -EADDRINUSE || (taken && !i)); i++)
                 r = net_socket_pair(net_socket_unicast, 0, fds);
         if (r >= 0)
-                r = device_take(n, device, fds);
-        if (r >= 0)
-                listen_for(n, device);
+                r = device_take(n, device, secure, fds);
+        if (r < 0)
+                return r;
+        port = port_of(&n->devices[device], false, secure);
+        if (n->tcp)
+                listen_for(n, device, secure, wanted_tcp ? wanted_tcp : port);
+        if (taken)
+                tell_taken(n, secure, wanted, taken, port);
+        return 0;
+}
+
+int net_open_device(struct net *n, uint16_t device, const struct net_ports *wanted, struct net_ports *ret) {
+        int r;
+
+        if (device >= n->n_devices) {
+                if (!ocf_grow((void **)&n->devices, n->n_devices, (size_t)device + 1, sizeof(*n->devices)))
+                        return -ENOMEM;
+                n->n_devices = (size_t)device + 1;
+        }
+        r = open_ports(n, device, false, wanted->coap, wanted->coap_tcp);
+        if (r >= 0 && n->config.secure)
+                r = open_ports(n, device, true, wanted->coaps, wanted->coaps_tcp);
         if (r >= 0 && n->started)
                 r = net_device_rebuild(n, &n->devices[device]);
         if (r < 0)
                 return r;
-        *ret_port = n->devices[device].port;
-        if (taken)
-                tell_taken(n, wanted, taken, *ret_port);
+        *ret = n->devices[device].ports;
         return 0;
 }

@@ -82,8 +82,8 @@ static void open_missing(struct net *n, const struct link *l, struct failure *fa
 static void share_ports(struct net *n, bool allow) {
         for (size_t i = 0; i < n->n_devices; i++)
                 for (size_t j = 0; j < 2; j++)
-                        if (n->devices[i].ports[j] && n->devices[i].port == COAP_PORT)
-                                net_socket_allow_sharing(n->devices[i].ports[j]->fd, allow);
+                        if (n->devices[i].sockets[0][j] && n->devices[i].ports.coap == COAP_PORT)
+                                net_socket_allow_sharing(n->devices[i].sockets[0][j]->fd, allow);
 }
 
 static void tell_failure(struct net *n, const struct failure *f) {

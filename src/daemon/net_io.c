@@ -68,12 +68,18 @@ static unsigned via_link(const struct net *n, uint32_t interface, const uint8_t 
 }
 
 static void tell_unicast(struct net *n, struct port *p, struct coap_peer *peer, uint32_t interface,
-                         struct span data) {
+                         uint8_t *data, size_t n_data) {
+        unsigned via;
+
         peer->device = p->device;
-        peer->local_port = n->devices[peer->device].port;
+        peer->local_port = p->secure ? n->devices[p->device].ports.coaps : n->devices[p->device].ports.coap;
         if (ip_is_link_local(peer->remote_ip) || ip_is_link_local(peer->local_ip))
                 peer->interface = interface;
-        n->events.datagram(n->events.context, peer, via_link(n, interface, peer->remote_ip), data);
+        via = via_link(n, interface, peer->remote_ip);
+        if (p->secure)
+                n->events.secure_datagram(n->events.context, peer, via, data, n_data);
+        else
+                n->events.datagram(n->events.context, peer, via, span_of(data, n_data));
 }
 
 /* To each device, as if it alone had been asked. */
@@ -87,10 +93,10 @@ static void tell_multicast(struct net *n, struct coap_peer *peer, uint32_t inter
         memcpy(peer->local_ip, from, 16);
         peer->interface = interface;
         for (size_t i = 0; i < n->n_devices; i++) {
-                if (!n->devices[i].ports[!ip_is_v4(from)])
+                if (!n->devices[i].sockets[0][!ip_is_v4(from)])
                         continue;
                 peer->device = (uint16_t)i;
-                peer->local_port = n->devices[i].port;
+                peer->local_port = n->devices[i].ports.coap;
                 n->events.datagram(n->events.context, peer,
                                    COAP_VIA_MULTICAST | via_link(n, interface, peer->remote_ip), data);
         }
@@ -115,7 +121,7 @@ static void take(struct net *n, struct port *p, struct mmsghdr *m, const struct 
         if (p->is_group)
                 tell_multicast(n, &peer, interface, span_of(bytes, m->msg_len));
         else
-                tell_unicast(n, p, &peer, interface, span_of(bytes, m->msg_len));
+                tell_unicast(n, p, &peer, interface, bytes, m->msg_len);
 }
 
 /* Reads one batch; the loop comes back if there is more, and the others have their turn. */
@@ -163,10 +169,16 @@ static void port_poll(struct port *p) {
         (void)uv_poll_start(&p->poll, UV_READABLE | (p->wants_write ? UV_WRITABLE : 0), on_port);
 }
 
+bool net_port_is_secure(const struct net *n, const struct coap_peer *peer) {
+        const struct net_ports *p = peer->device < n->n_devices ? &n->devices[peer->device].ports : NULL;
+
+        return p && peer->local_port == (peer->stream ? p->coaps_tcp : p->coaps);
+}
+
 static struct port *port_for(struct net *n, const struct coap_peer *to) {
         if (to->device >= n->n_devices)
                 return NULL;
-        return n->devices[to->device].ports[!coap_peer_is_ipv4(to)];
+        return n->devices[to->device].sockets[net_port_is_secure(n, to)][!coap_peer_is_ipv4(to)];
 }
 
 static void drop_out(struct net *n, size_t n_done) {
@@ -224,7 +236,7 @@ static bool send_some(struct net *n) {
 static bool fetch(struct net *n) {
         struct pending_message *m = &n->out[n->n_out];
         struct coap_peer to;
-        size_t n_message = n->events.next(n->events.context, &to, n->message, COAP_TRANSMIT_MAX);
+        size_t n_message = n->events.next(n->events.context, &to, n->message, NET_MESSAGE_MAX);
 
         if (!n_message)
                 return false;

@@ -15,6 +15,9 @@
 #define NET_BATCH        64
 #define NET_TURN         (2 * NET_BATCH) /* datagrams sent before the loop turns */
 #define NET_DATAGRAM_MAX 4096            /* longer ones are dropped whole: no request of ours is so long */
+/* A message of CoAP in a record, or a flight of a handshake with certificates, which IP may cut into pieces.
+ */
+#define NET_DATAGRAM_OUT_MAX 4096
 
 /* A socket in the loop: of a device, or of a group on one interface. */
 struct port {
@@ -24,6 +27,7 @@ struct port {
         int fd;
         bool wants_write;
         bool is_group;
+        bool secure;          /* of a unicast socket */
         uint16_t device;      /* of a unicast socket */
         size_t i_group;       /* of a group socket: which of net_groups */
         uint32_t interface;   /* and on which interface */
@@ -34,9 +38,10 @@ struct net_tcp;
 struct listener;
 
 struct net_device {
-        struct port *ports[2];         /* IPv4, IPv6; NULL: the host has no such family */
-        struct listener *listeners[2]; /* likewise, for TCP */
-        uint16_t port, tcp_port;
+        /* Plain and secure; of IPv4 and IPv6, NULL: the host has no such family. */
+        struct port *sockets[2][2];
+        struct listener *listeners[2][2]; /* likewise, for TCP */
+        struct net_ports ports;
         struct device_endpoint *endpoints;
         size_t n_endpoints;
 };
@@ -50,7 +55,7 @@ struct held_address {
 struct pending_message {
         struct coap_peer to;
         size_t n;
-        uint8_t bytes[COAP_MESSAGE_MAX];
+        uint8_t bytes[NET_DATAGRAM_OUT_MAX];
 };
 
 struct net {
@@ -75,7 +80,7 @@ struct net {
         struct pending_message *out; /* NET_BATCH of them: taken from next(), not yet sent */
         size_t n_out;
         uint8_t (*in)[NET_DATAGRAM_MAX];
-        uint8_t *message;    /* COAP_TRANSMIT_MAX bytes: one for a stream may be longer than those */
+        uint8_t *message;    /* NET_MESSAGE_MAX bytes: one for a stream may be longer than those */
         struct net_tcp *tcp; /* NULL: none is wanted */
 };
 

@@ -57,7 +57,7 @@ static void enter(struct net_tcp *t, struct connection *c) {
         while (t->connections[slot])
                 slot = (slot + 1) % TCP_CONNECTIONS_MAX;
         t->next_slot = (slot + 1) % TCP_CONNECTIONS_MAX;
-        t->generations[slot] = t->generations[slot] % (UINT32_MAX / TCP_CONNECTIONS_MAX) + 1;
+        t->generations[slot] = t->generations[slot] % (INT32_MAX / TCP_CONNECTIONS_MAX - 1) + 1;
         c->peer.channel = t->generations[slot] * TCP_CONNECTIONS_MAX + (uint32_t)slot;
         t->connections[slot] = c;
         t->n_connections++;
@@ -89,7 +89,7 @@ static void take(struct listener *l, int fd_take) {
         c->peer = peer;
         c->interface = interface;
         enter(t, c);
-        if (!t->net->events.stream_open(t->net->events.context, &c->peer)) {
+        if (!t->net->events.stream_open(t->net->events.context, &c->peer, l->secure)) {
                 counts(t)->n_refused++;
                 c->state = CONNECTION_SHUT; /* there is nobody to tell */
                 connection_drop(c, true);
@@ -105,9 +105,9 @@ static void on_listener(uv_poll_t *poll, int status, int events);
 
 static void for_each_listener(struct net_tcp *t, void (*f)(struct listener *l)) {
         for (size_t i = 0; i < t->net->n_devices; i++)
-                for (size_t j = 0; j < 2; j++)
-                        if (t->net->devices[i].listeners[j])
-                                f(t->net->devices[i].listeners[j]);
+                for (size_t j = 0; j < 4; j++)
+                        if (t->net->devices[i].listeners[j / 2][j % 2])
+                                f(t->net->devices[i].listeners[j / 2][j % 2]);
 }
 
 static void listener_start(struct listener *l) {
@@ -189,7 +189,7 @@ uint16_t listener_port(const struct listener *l) {
         return net_socket_port(l->fd);
 }
 
-static int listener_new(struct listener **ret, struct net_tcp *t, uint16_t device, int fd_take) {
+static int listener_new(struct listener **ret, struct net_tcp *t, uint16_t device, bool secure, int fd_take) {
         struct listener *l = ocf_new(struct listener);
         int r = l ? uv_poll_init(t->net->loop, &l->poll, fd_take) : -ENOMEM;
 
@@ -201,12 +201,13 @@ static int listener_new(struct listener **ret, struct net_tcp *t, uint16_t devic
         l->tcp = t;
         l->fd = fd_take;
         l->device = device;
+        l->secure = secure;
         listener_start(l);
         *ret = l;
         return 0;
 }
 
-int net_tcp_listen(struct net_tcp *t, uint16_t device, uint16_t port, struct listener *ret[2]) {
+int net_tcp_listen(struct net_tcp *t, uint16_t device, bool secure, uint16_t port, struct listener *ret[2]) {
         struct listener *listeners[2] = { NULL };
         int fds[2], r = net_socket_pair(net_socket_listen, port, fds);
 
@@ -218,7 +219,7 @@ int net_tcp_listen(struct net_tcp *t, uint16_t device, uint16_t port, struct lis
                 if (fds[i] < 0)
                         continue;
                 if (r >= 0)
-                        r = listener_new(&listeners[i], t, device, fds[i]);
+                        r = listener_new(&listeners[i], t, device, secure, fds[i]);
                 else
                         close(fds[i]);
         }

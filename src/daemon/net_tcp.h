@@ -27,6 +27,7 @@ struct listener {
         struct net_tcp *tcp;
         int fd;
         uint16_t device;
+        bool secure;
 };
 
 enum connection_state {
@@ -77,7 +78,7 @@ struct net_tcp *net_tcp_free(struct net_tcp *t);
 
 /* Listens for a device, on this port where it is free. Return: 0 and the listeners, of which one may be NULL
  * (no such family here); negative errno. */
-int net_tcp_listen(struct net_tcp *t, uint16_t device, uint16_t port, struct listener *ret[2]);
+int net_tcp_listen(struct net_tcp *t, uint16_t device, bool secure, uint16_t port, struct listener *ret[2]);
 void listener_close(struct listener *l);
 uint16_t listener_port(const struct listener *l);
 

@@ -123,7 +123,7 @@ static int take_fragment(struct tls_reassembly *a, struct span *payload) {
 /* A connection gives bytes in order: the header first, then the rest. */
 static int take_bytes(struct tls_reassembly *a, struct span *payload) {
         struct span header, piece;
-        uint32_t n;
+        uint32_t n = 0;
         int r;
 
         if (!a->begun) {

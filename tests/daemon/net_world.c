@@ -151,6 +151,17 @@ static void on_datagram(void *context, const struct coap_peer *peer, unsigned vi
         w->n_out++;
 }
 
+/* It may be changed where it is: what is echoed is another thing than what came. */
+static void on_secure_datagram(void *context, const struct coap_peer *peer, unsigned via, uint8_t *data,
+                               size_t n) {
+        struct world *w = context;
+
+        for (size_t i = 0; i < n; i++)
+                data[i] ^= 0x80;
+        on_datagram(context, peer, via, span_of(data, n));
+        w->datagrams[(w->n_datagrams - 1) % ARRAY_SIZE(w->datagrams)].secure = true;
+}
+
 static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
         struct world *w = context;
         struct message m = w->out[0];
@@ -164,12 +175,13 @@ static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, siz
         return m.n;
 }
 
-static bool on_stream_open(void *context, const struct coap_peer *peer) {
+static bool on_stream_open(void *context, const struct coap_peer *peer, bool secure) {
         struct world *w = context;
 
         assert_true(w->n_streams < ARRAY_SIZE(w->streams));
+        assert_int_equal(secure, net_port_is_secure(w->net, peer));
         if (!w->refuses)
-                w->streams[w->n_streams++] = (struct told_stream){ STREAM_OPEN, *peer };
+                w->streams[w->n_streams++] = (struct told_stream){ STREAM_OPEN, *peer, secure };
         return !w->refuses;
 }
 
@@ -226,7 +238,7 @@ static void on_lost(void *context, const uint8_t *ip, uint32_t interface) {
 
 static void on_notice(void *context, const char *id, const char *text) {
         struct world *w = context;
-        bool taken = strcmp(id, "PortTaken") == 0;
+        bool taken = strcmp(id, "PortTaken") == 0 || strcmp(id, "SecurePortTaken") == 0;
 
         if (strcmp(id, "NoTcp") == 0) {
                 snprintf(w->no_tcp, sizeof(w->no_tcp), "%s", text ? text : "");
@@ -277,9 +289,11 @@ void world_open(struct world *w, const char *const *allow, const char *const *de
                                            .n_interfaces = count(allow),
                                            .deny = deny,
                                            .n_deny = count(deny),
-                                           .tcp = w->tcp };
+                                           .tcp = w->tcp,
+                                           .secure = w->secure };
         const struct net_events events = { .context = w,
                                            .datagram = on_datagram,
+                                           .secure_datagram = on_secure_datagram,
                                            .next = on_next,
                                            .stream_open = on_stream_open,
                                            .stream_data = on_stream_data,
@@ -292,12 +306,16 @@ void world_open(struct world *w, const char *const *allow, const char *const *de
         assert_int_equal(net_new(&w->net, &w->loop, &config, &events), 0);
 }
 
-uint16_t world_device(struct world *w, uint16_t device, uint16_t wanted) {
-        uint16_t port = 0;
+struct net_ports world_ports(struct world *w, uint16_t device, const struct net_ports *wanted) {
+        struct net_ports ports;
 
-        assert_int_equal(net_open_device(w->net, device, wanted, &port), 0);
-        assert_int_not_equal(port, 0);
-        return port;
+        assert_int_equal(net_open_device(w->net, device, wanted, &ports), 0);
+        assert_int_not_equal(ports.coap, 0);
+        return ports;
+}
+
+uint16_t world_device(struct world *w, uint16_t device, uint16_t wanted) {
+        return world_ports(w, device, &(struct net_ports){ .coap = wanted }).coap;
 }
 
 void world_start(struct world *w) {

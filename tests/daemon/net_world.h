@@ -20,7 +20,7 @@
 
 struct told_datagram {
         struct coap_peer peer;
-        bool multicast, on_link;
+        bool multicast, on_link, secure;
         size_t n;
         uint8_t bytes[64]; /* as much as fits */
 };
@@ -41,6 +41,7 @@ struct message {
 struct told_stream {
         enum { STREAM_OPEN = 1, STREAM_CLOSED } what;
         struct coap_peer peer;
+        bool secure;
 };
 
 struct world {
@@ -56,6 +57,7 @@ struct world {
         struct message out[64];
         size_t n_out;
         bool tcp;                          /* before world_open(): listens for connections, too */
+        bool secure;                       /* likewise: has secure ports */
         bool refuses;                      /* connections */
         size_t n_takes;                    /* of bytes, at most; 0: all */
         bool (*has_room)(struct world *w); /* whether any are taken; NULL: always */
@@ -82,6 +84,7 @@ void world_cable_with(struct world *w, const char *name, const char *more);
 /* globs: of Interfaces=, ended by NULL; none: NULL. */
 void world_open(struct world *w, const char *const *allow, const char *const *deny);
 void world_start(struct world *w); /* the first look; opens eth* and one device on 5683 if nothing is open */
+struct net_ports world_ports(struct world *w, uint16_t device, const struct net_ports *wanted);
 uint16_t world_device(struct world *w, uint16_t device, uint16_t wanted);
 
 void world_turn(struct world *w);

@@ -246,7 +246,7 @@ static void test_both_families_share_a_port(void **state) {
                 uint16_t port = world_device(w, i, 0);
 
                 for (int j = 0; j < 2; j++)
-                        assert_int_equal(net_socket_port(w->net->devices[i].ports[j]->fd), port);
+                        assert_int_equal(net_socket_port(w->net->devices[i].sockets[0][j]->fd), port);
         }
         assert_string_equal(w->port_taken, "");
         world_start(w);

@@ -387,7 +387,7 @@ static void test_out_of_descriptors_and_the_spare_one_too(void **state) {
         UNTIL(w, uv_is_active((uv_handle_t *)&w->net->tcp->pause));
         world_rest(w, 20);
         assert_int_equal(w->n_streams, 0);
-        assert_false(uv_is_active((uv_handle_t *)&w->net->devices[0].listeners[0]->poll));
+        assert_false(uv_is_active((uv_handle_t *)&w->net->devices[0].listeners[0][0]->poll));
         (void)limit_descriptors(before);
         UNTIL(w, w->n_streams == 1);
         assert_true(w->net->tcp->spare_fd >= 0);

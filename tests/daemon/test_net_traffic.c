@@ -257,13 +257,14 @@ static void test_a_full_socket_goes_on_by_itself(void **state) {
         start_host(w);
         fd = far_socket(w, AF_INET);
         assert_int_equal(
-                setsockopt(w->net->devices[0].ports[0]->fd, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)), 0);
+                setsockopt(w->net->devices[0].sockets[0][0]->fd, SOL_SOCKET, SO_SNDBUF, &tiny, sizeof(tiny)),
+                0);
         for (unsigned i = 0; i < 60; i++) {
                 snprintf(text, sizeof(text), "%u", i);
                 post(w, "192.0.2.99", "192.0.2.1", socket_port(fd), text);
         }
         net_flush(w->net);
-        assert_true(w->net->devices[0].ports[0]->wants_write);
+        assert_true(w->net->devices[0].sockets[0][0]->wants_write);
         assert_true(counts(w).n_sent < 60);
         run_far(w, "ip addr add 192.0.2.99/24 dev far-eth0");
         for (unsigned i = 0; i < 60; i++) {
@@ -272,7 +273,7 @@ static void test_a_full_socket_goes_on_by_itself(void **state) {
         }
         assert_int_equal(counts(w).n_sent, 60);
         assert_int_equal(counts(w).n_send_errors, 0);
-        assert_false(w->net->devices[0].ports[0]->wants_write);
+        assert_false(w->net->devices[0].sockets[0][0]->wants_write);
         close(fd);
 }
 

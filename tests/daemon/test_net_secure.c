@@ -1,0 +1,123 @@
+#include "net_world.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* Secure ports beside the plain ones: what comes to them is told apart, and answered from them. */
+
+static void start_host(struct world *w, bool secure, const struct net_ports *wanted, struct net_ports *ret) {
+        static const char *const cables[] = { "eth*", NULL };
+
+        w->tcp = true;
+        w->secure = secure;
+        w->echoes = true;
+        world_cable(w, "eth0");
+        run("ip addr add 192.0.2.1/24 dev eth0 && ip addr add 2001:db8::1/64 dev eth0 nodad");
+        run_far(w, "ip addr add 192.0.2.2/24 dev far-eth0 && ip addr add 2001:db8::2/64 dev far-eth0 nodad");
+        world_open(w, cables, NULL);
+        *ret = world_ports(w, 0, wanted);
+        world_start(w);
+        UNTIL(w, has_endpoint(w, 0, "2001:db8::1"));
+}
+
+static void test_each_port_is_told_apart(void **state) {
+        static const char *const asked[] = { "192.0.2.1", "2001:db8::1" };
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+
+        start_host(w, true, &wanted, &ports);
+        assert_int_equal(ports.coap, 5683);
+        assert_int_equal(ports.coaps, 5684);
+        assert_int_equal(ports.coap_tcp, 5683);
+        assert_int_equal(ports.coaps_tcp, 5684);
+        for (size_t i = 0; i < 4; i++) {
+                int fd = far_socket(w, i / 2 ? AF_INET6 : AF_INET);
+                uint16_t port = i % 2 ? ports.coaps : ports.coap, from_port = 0;
+                uint8_t ip[16], buf[64];
+                size_t n = 0;
+
+                send_to(fd, asked[i / 2], port, 0, "abc", 3);
+                UNTIL(w, (n = receive_from(fd, ip, &from_port, buf, sizeof(buf))));
+                assert_int_equal(from_port, port);
+                assert_true(ip_is(ip, asked[i / 2]));
+                assert_int_equal(n, 3);
+                assert_int_equal(buf[0], i % 2 ? 'a' ^ 0x80 : 'a');
+                assert_int_equal(w->datagrams[i].secure, i % 2);
+                assert_int_equal(w->datagrams[i].peer.local_port, port);
+                assert_int_equal(w->datagrams[i].peer.channel, 0);
+                assert_int_equal(net_port_is_secure(w->net, &w->datagrams[i].peer), i % 2);
+                close(fd);
+        }
+}
+
+static void test_connections_say_to_which_port_they_came(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+
+        start_host(w, true, &wanted, &ports);
+        for (unsigned i = 0; i < 2; i++) {
+                int fd = far_stream(w, "192.0.2.2", "192.0.2.1", i ? ports.coaps_tcp : ports.coap_tcp, 0);
+
+                assert_true(fd >= 0);
+                UNTIL(w, w->n_streams == i + 1);
+                assert_int_equal(w->streams[i].secure, i);
+                assert_int_equal(w->streams[i].peer.local_port, i ? ports.coaps_tcp : ports.coap_tcp);
+        }
+}
+
+static void test_endpoints_are_plain_first(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        const struct device_endpoint *e;
+        struct world *w = *state;
+        size_t n;
+
+        start_host(w, true, &wanted, &ports);
+        n = net_endpoints(w->net, 0, &e);
+        assert_true(n >= 8 && n % 4 == 0);
+        for (size_t i = 0; i < n; i++) {
+                assert_int_equal(e[i].tcp, i / (n / 4) / 2);
+                assert_int_equal(e[i].secure, i / (n / 4) % 2);
+                assert_int_equal(e[i].port, e[i].secure ? 5684 : 5683);
+        }
+}
+
+static void test_without_them_nothing_is_opened(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        const struct device_endpoint *e;
+        struct world *w = *state;
+        int fd;
+
+        start_host(w, false, &wanted, &ports);
+        assert_int_equal(ports.coaps, 0);
+        assert_int_equal(ports.coaps_tcp, 0);
+        fd = home_socket(AF_INET, false, 5684);
+        assert_true(fd >= 0);
+        close(fd);
+        for (size_t i = 0, n = net_endpoints(w->net, 0, &e); i < n; i++)
+                assert_false(e[i].secure);
+}
+
+static void test_a_secure_port_that_is_taken(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+
+        occupy(w, AF_INET, false, 5684);
+        start_host(w, true, &wanted, &ports);
+        assert_int_equal(ports.coap, 5683);
+        assert_int_not_equal(ports.coaps, 5684);
+        assert_int_not_equal(ports.coaps, 0);
+        assert_non_null(strstr(w->port_taken, "5684"));
+        assert_non_null(strstr(w->port_taken, "SecurePort=auto"));
+}
+
+int main(void) {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
+        const struct CMUnitTest tests[] = {
+                TEST(test_each_port_is_told_apart),     TEST(test_connections_say_to_which_port_they_came),
+                TEST(test_endpoints_are_plain_first),   TEST(test_without_them_nothing_is_opened),
+                TEST(test_a_secure_port_that_is_taken),
+        };
+        int r = world_enter();
+
+        return r ? r : cmocka_run_group_tests(tests, NULL, NULL);
+}
