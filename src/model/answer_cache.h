@@ -22,7 +22,7 @@ enum answer_kind { ANSWER_LINKS, ANSWER_BASELINE, ANSWER_BATCH, ANSWER_LINK_FORM
 /* Compared byte by byte: it has no padding, and starts as all zero. */
 struct answer_key {
         uint8_t kind; /* enum answer_kind */
-        uint8_t is_local, is_ipv4, allow_insecure;
+        uint8_t subject, is_ipv4, allow_insecure;
         uint16_t device;
         uint16_t n_query;
         uint32_t interface;

@@ -12,8 +12,12 @@
 
 #define HREF_ROOM (8 + UUID_TEXT_MAX + MODEL_HREF_MAX)
 
-bool batch_includes(const struct resource *r) {
-        return !r->core || strcmp(r->href, "/oic/res") != 0;
+/* Not itself, and nothing about who may do what. */
+bool batch_includes(const struct model *m, const struct ocf_request *request, const struct resource *r) {
+        if (r->mode == RESOURCE_SECURE || (r->core && strcmp(r->href, "/oic/res") == 0))
+                return false;
+        return discovery_lists(m, request, r) && discovery_reaches(m, request, r) &&
+               (!m->may_read || m->may_read(m->may_read_context, request, r));
 }
 
 static bool is_readable(const struct resource *r) {
@@ -114,8 +118,8 @@ static uint64_t state_of(const struct model *m, const struct ocf_request *reques
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
 
-                if (has_etag(r) && batch_includes(r) && resource_etag(r, r->default_interface) == etag &&
-                    discovery_lists(m, request, r))
+                if (has_etag(r) && resource_etag(r, r->default_interface) == etag &&
+                    batch_includes(m, request, r))
                         return r->etag;
         }
         return 0;
@@ -166,8 +170,7 @@ uint64_t batch_put(struct writer *w, struct model *m, const struct ocf_request *
 
                 if (w->overflow)
                         break;
-                if (!batch_includes(r) || (has_etag(r) && r->etag <= state) ||
-                    !discovery_lists(m, request, r))
+                if ((has_etag(r) && r->etag <= state) || !batch_includes(m, request, r))
                         continue;
                 put_item(w, r, rep_of && r->mode == RESOURCE_HANDLED ? rep_of(context, r) : SPAN_NULL);
                 n++;
@@ -185,7 +188,7 @@ static bool must_ask(const struct model *m, const struct ocf_request *request, c
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
 
-                if (batch_must_ask(r) && discovery_lists(m, request, r))
+                if (batch_must_ask(r) && batch_includes(m, request, r))
                         return true;
         }
         return false;
@@ -218,7 +221,8 @@ enum model_answer batch_answer(struct model *m, const struct ocf_request *reques
                 .kind = ANSWER_BATCH,
                 .stamp = m->etag, /* every value that changes takes a new one */
                 .keys = keys,
-                .is_fleeting = wants_changes(request->query), /* it also depends on the ETags asked with */
+                /* It also depends on the ETags asked with; on who asks. */
+                .is_fleeting = wants_changes(request->query) || m->may_read,
                 .put = put_known,
         };
 

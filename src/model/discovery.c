@@ -12,19 +12,42 @@
  */
 
 /* What may be had over plain CoAP. */
-static bool is_plain(const struct model *m, const struct resource *r) {
-        return r->mode == RESOURCE_CORE || (r->insecure && m->allow_insecure);
+static bool is_plain(const struct resource *r) {
+        const struct device_security *s = &r->device->security;
+
+        switch (r->mode) {
+        case RESOURCE_CORE:
+                return true;
+        case RESOURCE_SECURE:
+                return r->clear == CLEAR_WHILE_UNOWNED && s->secure && !s->owned && !s->transfer;
+        case RESOURCE_PUBLISHED:
+        case RESOURCE_HANDLED:
+                break;
+        }
+        return r->insecure && r->device->model->allow_insecure;
+}
+
+bool resource_has_plain_endpoint(const struct resource *r) {
+        return r->device->has_plain_endpoint && is_plain(r);
+}
+
+bool resource_has_secure_endpoint(const struct resource *r) {
+        return r->device->has_secure_endpoint && r->device->security.secure;
 }
 
 /*
- * What is announced. Until somebody owns the device the wire sees the core
- * resources, and of the others those that may be had in clear; apps of this
- * machine see all of them.
+ * What is announced: to apps of this machine all, to the wire what can be
+ * reached from there, in clear or over a secure channel. Nobody needs to be
+ * allowed to use a resource to learn that it is there (core.md 6.1).
  */
 bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (!r->discoverable)
                 return false;
-        return request->subject.kind == SUBJECT_LOCAL || is_plain(m, r);
+        return request->subject.kind == SUBJECT_LOCAL || is_plain(r) || resource_has_secure_endpoint(r);
+}
+
+bool discovery_reaches(const struct model *m, const struct ocf_request *request, const struct resource *r) {
+        return discovery_shows(m, request, r) && (request->subject.kind != SUBJECT_ANON_CLEAR || is_plain(r));
 }
 
 static bool matches_type(const struct resource *r, struct span query) {
@@ -77,6 +100,14 @@ static void put_endpoint(struct writer *w, const struct device_endpoint *e) {
         rep_put_string(w, endpoint_format(e, text));
 }
 
+/* The order of the reference: clients take the first that they understand, and some the first of all. */
+static const struct {
+        bool is_asked, tcp, secure;
+} endpoint_order[] = {
+        { true, false, false },  { true, false, true },  { true, true, false },  { true, true, true },
+        { false, false, false }, { false, false, true }, { false, true, false }, { false, true, true },
+};
+
 /* What plain CoAP refuses is announced with secure endpoints only (core.md 4). */
 static void put_endpoints(struct writer *w, const struct device *d, const struct ocf_request *request,
                           bool with_plain) {
@@ -84,11 +115,13 @@ static void put_endpoints(struct writer *w, const struct device *d, const struct
         size_t begun = rep_begin_array(w);
         uint64_t n = 0;
 
-        for (int asked = 1; asked >= 0; asked--)
+        for (size_t o = 0; o < ARRAY_SIZE(endpoint_order); o++)
                 for (size_t i = 0; i < d->n_endpoints; i++) {
                         const struct device_endpoint *e = &d->endpoints[i];
 
-                        if (is_asked(e, request) != asked || (!e->secure && !with_plain) ||
+                        if (e->tcp != endpoint_order[o].tcp || e->secure != endpoint_order[o].secure ||
+                            is_asked(e, request) != endpoint_order[o].is_asked ||
+                            !(e->secure ? d->security.secure : with_plain) ||
                             !is_reachable(e, request, interface))
                                 continue;
                         put_endpoint(w, e);
@@ -148,7 +181,7 @@ static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_re
                         break;
                 if (!discovery_lists(m, request, r))
                         continue;
-                put_link(w, r, writer_span(is_plain(m, r) ? &all : &secure));
+                put_link(w, r, writer_span(is_plain(r) ? &all : &secure));
                 n++;
         }
         rep_end_array(w, begun, n);
@@ -156,12 +189,50 @@ static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_re
         return n;
 }
 
+/* ---- the security domain (security.md 1.10) ---- */
+
+static bool tells_domain(const struct device *d) {
+        return !d->security.domain_private && !uuid_is_nil(&d->security.domain);
+}
+
+/* sduuid=: any value suffices, as with di=. */
+static bool is_meant_by_domain(const struct device *d, struct span query) {
+        char domain[UUID_TEXT_MAX];
+        struct span key, value;
+        bool asked = false;
+
+        while (query_next(&query, &key, &value)) {
+                if (!span_equal_ignoring_case(key, SPAN_LITERAL("sduuid")))
+                        continue;
+                asked = true;
+                uuid_format(&d->security.domain, domain);
+                if (tells_domain(d) && span_equal_ignoring_case(value, span_of_string(domain)))
+                        return true;
+        }
+        return !asked;
+}
+
+static void put_domain(struct writer *w, const struct device *d) {
+        char domain[UUID_TEXT_MAX];
+
+        rep_put_string(w, "sduuid");
+        rep_put_string(w, uuid_format(&d->security.domain, domain));
+        rep_put_string(w, "sdname");
+        rep_put_string(w, d->security.domain_name ? d->security.domain_name : "");
+}
+
+/* ---- the answers ---- */
+
 /* The reference answers baseline with an array of one map (core.md 6.1). */
 static uint64_t put_baseline(struct writer *w, struct model *m, const struct ocf_request *request,
                              const struct route *route) {
+        bool with_domain = tells_domain(route->device);
+
         rep_put_array(w, 1);
-        rep_put_map(w, resource_common_pairs(route->resource) + 1);
+        rep_put_map(w, resource_common_pairs(route->resource) + (with_domain ? 3 : 1));
         resource_put_common(route->resource, w);
+        if (with_domain)
+                put_domain(w, route->device);
         rep_put_string(w, "links");
         return put_links(w, m, request, route);
 }
@@ -176,9 +247,9 @@ enum model_answer discovery_answer(struct model *m, const struct ocf_request *re
                 .keys = keys,
                 .put = baseline ? put_baseline : put_links,
         };
-        struct span sduuid;
 
-        if (query_find(request->query, "sduuid", &sduuid)) { /* it is in no security domain */
+        /* A private domain, another one or none: nobody can tell which. */
+        if (!is_meant_by_domain(route->device, request->query)) {
                 *response = OCF_RESPONSE_FAULT(FAULT_NOT_FOUND);
                 return request->multicast ? MODEL_SILENT : MODEL_ANSWERED;
         }

@@ -168,7 +168,7 @@ static void ask_more(struct gather *g) {
                 struct item *item = &g->items[g->next++];
                 struct resource *r = model_resource_by_number(g->model, item->resource);
 
-                if (r && !r->removed && batch_must_ask(r) && discovery_lists(g->model, &g->outer->request, r))
+                if (r && !r->removed && batch_must_ask(r) && batch_includes(g->model, &g->outer->request, r))
                         ask(g, item, r);
         }
         g->is_asking = false;
@@ -189,7 +189,7 @@ static bool collect(struct gather *g, const struct device *d) {
         LIST_FOR_EACH(i, &d->resources) {
                 const struct resource *r = LIST_ENTRY(i, struct resource, device_link);
 
-                if (!batch_must_ask(r) || !discovery_lists(g->model, &g->outer->request, r))
+                if (!batch_must_ask(r) || !batch_includes(g->model, &g->outer->request, r))
                         continue;
                 g->items[g->n_items].resource = r->number;
                 g->items[g->n_items].href = ocf_duplicate_string(r->href);

@@ -47,6 +47,9 @@ struct model {
         uint8_t *scratch;            /* where answers are put together; grows to what was needed */
         size_t n_scratch;
         bool allow_insecure; /* [Security] AllowInsecure= */
+        /* May the one who asks for many values at once have this one? NULL: each that it reaches. */
+        bool (*may_read)(void *context, const struct ocf_request *request, const struct resource *r);
+        void *may_read_context;
 };
 
 struct expected_href {
@@ -73,6 +76,16 @@ struct device_identity {
         const char *data_model_version; /* dmv */
 };
 
+/* What of a device's security its links depend on. All zero: it has none. */
+struct device_security {
+        bool secure;        /* served over secure channels: secure endpoints and resources are announced */
+        bool owned;         /* doxm.owned */
+        bool transfer;      /* somebody takes ownership right now, over a secure channel */
+        struct uuid domain; /* sdi.uuid; nil: it is in none */
+        const char *domain_name;
+        bool domain_private; /* sdi.priv: neither told nor looked for */
+};
+
 struct platform_identity {
         struct uuid pi;
         const char *manufacturer; /* mnmn */
@@ -91,7 +104,10 @@ struct device {
         struct list resources; /* in order of registration, core ones first */
         struct device_endpoint *endpoints;
         size_t n_endpoints;
-        unsigned news; /* MODEL_NEWS_* */
+        bool has_plain_endpoint, has_secure_endpoint;
+        struct device_security security;
+        char *domain_name; /* what security.domain_name points to */
+        unsigned news;     /* MODEL_NEWS_* */
         struct list dirty_link;
 };
 
@@ -101,7 +117,12 @@ enum resource_mode {
         RESOURCE_CORE,      /* a handler in C of ours: /oic/res, /oic/d, /oic/p */
         RESOURCE_PUBLISHED, /* the app publishes values, we answer */
         RESOURCE_HANDLED,   /* the app answers each request */
+        RESOURCE_SECURE,    /* the secure resources of a device, and what else its security answers:
+                               /oic/sec/doxm,    /oic/mnt */
 };
+
+/* When a secure resource may be had over plain CoAP: the first steps of a transfer are in clear. */
+enum secure_clear { CLEAR_NEVER, CLEAR_WHILE_UNOWNED };
 
 struct resource {
         struct list device_link, app_link, dirty_link;
@@ -112,6 +133,8 @@ struct resource {
         uint64_t number; /* its name on the bus, and what observers hang on */
         enum resource_mode mode;
         const struct core_resource *core; /* of RESOURCE_CORE */
+        enum secure_clear clear;          /* of RESOURCE_SECURE */
+        unsigned secure_id;               /* of RESOURCE_SECURE: what its spec said */
         char *href;
         char **types;
         size_t n_types;
@@ -141,6 +164,14 @@ struct resource_spec {
         bool discoverable, observable, insecure;
         struct span value;       /* normal form, a map; data NULL: none yet */
         struct handler *handler; /* whose vtable->request says whether it is handled or published */
+};
+
+/* What the daemon's security says of a resource that it answers for. Strings are copied. */
+struct secure_resource_spec {
+        const char *href, *type;
+        bool observable;
+        enum secure_clear clear;
+        unsigned id; /* for who answers: which of them it is */
 };
 
 /* ---- apps ---- */
@@ -184,6 +215,26 @@ int model_add_device(struct model *m, const struct device_identity *identity, st
 /* The device's addresses, all of them, whenever they change. */
 int device_set_endpoints(struct device *d, const struct device_endpoint *endpoints, size_t n);
 
+/* Whenever one of these changes. domain_name is copied. Return: 0; -ENOMEM, and nothing has changed. */
+int device_set_security(struct device *d, const struct device_security *security);
+
+/* It has another deviceuuid from now on: /oic/d, anchors, and who di= means. Return: 0. */
+int device_set_id(struct device *d, const struct uuid *di);
+
+/*
+ * A resource that the security of the device answers for: discoverable, with
+ * oic.if.rw and oic.if.baseline. It has no handler: model_answer() says
+ * MODEL_HANDLED, and who asks looks at its mode first. They stand in /oic/res
+ * before the apps' and in the order of the reference, whichever is added first.
+ * Return: 0; -EEXIST; -ENOMEM.
+ */
+int model_add_secure_resource(struct model *m, struct device *d, const struct secure_resource_spec *spec,
+                              struct resource **ret);
+
+/* Does /oic/res list it with such endpoints (security.md 3.4: the wildcards "+" and "-")? */
+bool resource_has_secure_endpoint(const struct resource *r);
+bool resource_has_plain_endpoint(const struct resource *r);
+
 enum { MODEL_E_REFUSED = 1 };
 
 /*
@@ -218,7 +269,7 @@ int resource_publish(struct resource *r, struct span rep, bool replace, struct m
  */
 struct span resource_with_common(struct resource *r, struct span rep);
 
-/* A handled resource says that what it would answer has changed. */
+/* What a handled or a secure resource would answer has changed. */
 void resource_changed(struct resource *r);
 
 /* hrefs of the last run: requests for them get 5.03 instead of 4.04 until then: a restart of ours looks like

@@ -12,11 +12,14 @@ void model_index_add(struct model *m, struct resource *r);
 void model_index_remove(struct model *m, struct resource *r);
 bool model_index_reserve(struct model *m, size_t n_more); /* so that adding cannot fail */
 uint64_t model_next_etag(struct model *m);
-void model_links_changed(struct device *d);        /* what its /oic/res says is another thing now */
 uint8_t *model_scratch(struct model *m, size_t n); /* NULL: no memory */
 void device_news(struct device *d, unsigned news);
 void app_news(struct app *a, unsigned news);
 void resource_news(struct resource *r, unsigned news);
+
+/* device.c */
+struct device *device_free(struct device *d);
+void model_links_changed(struct device *d); /* what its /oic/res says is another thing now */
 
 /* resource.c */
 #define RESOURCE_UID_NONE UINT32_MAX /* of core resources, which nobody is charged for */
@@ -84,6 +87,8 @@ enum model_answer whole_answer_give(struct model *m, const struct ocf_request *r
 
 /* discovery.c */
 bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r);
+/* ... and can be had the way that this question came. */
+bool discovery_reaches(const struct model *m, const struct ocf_request *request, const struct resource *r);
 bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r);
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response);
@@ -93,7 +98,8 @@ enum model_answer well_known_answer(struct model *m, const struct ocf_request *r
                                     const struct route *route, struct ocf_response *response);
 
 /* batch.c: oic.if.b of /oic/res. reps of handled resources come from whoever asked for them. */
-bool batch_includes(const struct resource *r); /* of what /oic/res lists */
+bool batch_includes(const struct model *m, const struct ocf_request *request,
+                    const struct resource *r); /* of what /oic/res lists */
 bool batch_must_ask(const struct resource *r); /* its app knows what it says now */
 enum model_answer batch_answer(struct model *m, const struct ocf_request *request, const struct route *route,
                                struct ocf_response *response);

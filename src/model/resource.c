@@ -344,7 +344,7 @@ int resource_publish(struct resource *r, struct span rep, bool replace, struct m
 }
 
 void resource_changed(struct resource *r) {
-        if (r->mode != RESOURCE_HANDLED || r->removed)
+        if ((r->mode != RESOURCE_HANDLED && r->mode != RESOURCE_SECURE) || r->removed)
                 return;
         r->etag = model_next_etag(r->device->model);
         resource_news(r, MODEL_NEWS_VALUE);

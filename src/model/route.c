@@ -34,10 +34,15 @@ static enum fault select_interface(const struct ocf_request *request, const stru
                                    enum interface *ret) {
         struct span name;
 
+        bool is_known;
+
         *ret = r->default_interface;
         if ((r->core && !core_resource_has_views(r)) || !query_find(request->query, "if", &name))
                 return FAULT_NONE;
-        if (!interface_parse(ret, name))
+        is_known = interface_parse(ret, name);
+        if (r->mode == RESOURCE_SECURE && !is_known)
+                return FAULT_FORBIDDEN; /* as the reference does (security.md 1.1) */
+        if (!is_known)
                 return FAULT_BAD_REQUEST;
         return r->interfaces >> *ret & 1 ? FAULT_NONE : FAULT_FORBIDDEN;
 }
@@ -46,13 +51,16 @@ static bool is_update(uint8_t method) {
         return method == COAP_POST || method == COAP_PUT;
 }
 
-/* Published and core resources have no meaning for DELETE, and nothing has one for FETCH and PATCH. */
+/* Published and core resources have no meaning for DELETE, secure ones none for PUT, and nothing has one for
+ * FETCH and PATCH. */
 static bool has_meaning(const struct resource *r, uint8_t method) {
         switch (r->mode) {
         case RESOURCE_CORE:
                 return method == COAP_GET;
         case RESOURCE_PUBLISHED:
                 return method == COAP_GET || is_update(method);
+        case RESOURCE_SECURE: /* not every one has DELETE: its own rules say so */
+                return method == COAP_GET || method == COAP_POST || method == COAP_DELETE;
         case RESOURCE_HANDLED:
                 break;
         }
@@ -243,6 +251,7 @@ enum model_answer model_answer(struct model *m, const struct ocf_request *reques
                 return request->method == COAP_GET ? get(request, r, route->interface, response)
                                                    : update(m, request, r, route->interface, response);
         case RESOURCE_HANDLED:
+        case RESOURCE_SECURE:
                 break;
         }
         return MODEL_HANDLED;

@@ -28,7 +28,8 @@ enum model_answer {
         MODEL_ANSWERED, /* *response is the answer; its spans are good until the model changes or answers
                            again */
         MODEL_SILENT,   /* say nothing (multicast that matches nothing) */
-        MODEL_HANDLED,  /* the app answers: call resource->handler->vtable->request */
+        MODEL_HANDLED,  /* the app answers: call resource->handler->vtable->request; of RESOURCE_SECURE: the
+                           device's  security does */
 };
 
 /* Only for a route without a fault. */

@@ -6,8 +6,9 @@
 #include <string.h>
 
 /*
- * /.well-known/core: the same resources as in /oic/res, told to those who know
- * CoAP but not OCF (RFC 6690).
+ * /.well-known/core: the resources of /oic/res, told to those who know CoAP but
+ * not OCF (RFC 6690). A link says no endpoints: it means the one that was asked,
+ * so it is there for what is served over that.
  *
  * The query looks for links: each key names an attribute, or href, and a link
  * must have what is asked of every key; one of several values of a key is
@@ -159,7 +160,7 @@ static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_re
 
                 if (w->overflow)
                         break;
-                if (!discovery_shows(m, request, r) || !is_wanted(r, request->query, asked))
+                if (!discovery_reaches(m, request, r) || !is_wanted(r, request->query, asked))
                         continue;
                 put_link(w, r);
                 n++;

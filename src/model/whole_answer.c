@@ -33,11 +33,14 @@ static bool make_key(struct answer_key *ret, const struct model *m, const struct
 
         *ret = (struct answer_key){
                 .kind = (uint8_t)about->kind,
-                .is_local = request->subject.kind == SUBJECT_LOCAL,
+                .subject = (uint8_t)request->subject.kind,
                 .allow_insecure = m->allow_insecure,
                 .device = request->device,
         };
-        if (about->kind == ANSWER_LINKS || about->kind == ANSWER_BASELINE) { /* those that say addresses */
+        if (about->kind == ANSWER_LINKS || about->kind == ANSWER_BASELINE) {
+                /* They say addresses, and the same to all of the wire. */
+                if (request->subject.kind != SUBJECT_LOCAL)
+                        ret->subject = SUBJECT_ANON_CLEAR;
                 ret->is_ipv4 = coap_peer_is_ipv4(&request->peer);
                 ret->interface = request->peer.interface;
                 memcpy(ret->local_ip, request->peer.local_ip, sizeof(ret->local_ip));

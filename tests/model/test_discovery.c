@@ -141,6 +141,7 @@ static void test_plain_endpoints_only_of_what_is_served_plainly(void **state) {
         struct span link, eps;
 
         assert_int_equal(device_set_endpoints(m->devices[0], endpoints, 2), 0);
+        assert_int_equal(device_set_security(m->devices[0], &(struct device_security){ .secure = true }), 0);
         m->allow_insecure = true;
         q.subject.kind = SUBJECT_LOCAL; /* it sees all resources */
         assert_true(has_link(m, q, "/open", &link));
