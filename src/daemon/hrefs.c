@@ -57,7 +57,7 @@ static bool write_all(FILE *f, const struct model *m) {
                 LIST_FOR_EACH(j, &m->devices[i]->resources) {
                         const struct resource *r = LIST_ENTRY(j, struct resource, device_link);
 
-                        if (r->mode != RESOURCE_CORE && !r->removed && fprintf(f, "%zu %s\n", i, r->href) < 0)
+                        if (r->app && fprintf(f, "%zu %s\n", i, r->href) < 0)
                                 return false;
                 }
         /* Those that are still awaited stay on the list: we may be restarted again before their apps are

@@ -127,7 +127,10 @@ GETTER(application) {
 
 GETTER(mode) {
         static const char *const words[] = {
-                [RESOURCE_CORE] = "core", [RESOURCE_PUBLISHED] = "published", [RESOURCE_HANDLED] = "handled"
+                [RESOURCE_CORE] = "core",
+                [RESOURCE_PUBLISHED] = "published",
+                [RESOURCE_HANDLED] = "handled",
+                [RESOURCE_SECURE] = "core",
         };
         struct resource *r = resource_at(userdata, path);
 
