@@ -86,6 +86,16 @@ static const char *set_port(void *field, const char *value) {
         return NULL;
 }
 
+static const char *set_sessions(void *field, const char *value) {
+        char *end;
+        long n = strtol(value, &end, 10);
+
+        if (end == value || *end || n < 16 || n > 65536)
+                return "a number from 16 to 65536";
+        *(int *)field = (int)n;
+        return NULL;
+}
+
 static const char *set_flag(void *field, const char *value) {
         return ini_bool(value, field) ? NULL : "yes or no";
 }
@@ -136,6 +146,13 @@ static const struct key {
         { "Platform", "SerialNumber", offsetof(struct config, serial), set_name },
         { "Platform", "SupportUrl", offsetof(struct config, support_url), set_url },
         { "Security", "AllowInsecure", offsetof(struct config, allow_insecure), set_flag },
+        { "Security", "AdminGroup", offsetof(struct config, admin_group), set_name },
+        { "Security", "JustWorks", offsetof(struct config, just_works), set_flag },
+        { "Security", "PinCommand", offsetof(struct config, pin_command), set_directory },
+        { "Security", "ManufacturerCertificate", offsetof(struct config, manufacturer_certificate),
+          set_directory },
+        { "Security", "ManufacturerKey", offsetof(struct config, manufacturer_key), set_directory },
+        { "Security", "MaxSessions", offsetof(struct config, max_sessions), set_sessions },
 };
 
 static const struct key device_keys[] = {
@@ -264,6 +281,8 @@ static bool set_defaults(struct config *c, const char *file) {
                 .apps_directory = apps,
                 .log_level = LOG_INFO,
                 .tcp = true,
+                .just_works = true,
+                .max_sessions = 1024,
                 .manufacturer = ocf_duplicate_string("ocfd"),
         };
         return c->state_directory && c->runtime_directory && c->bus && c->apps_directory && c->manufacturer;
@@ -316,7 +335,8 @@ void config_deinit(struct config *c) {
 
                 if (keys[i].set == set_words)
                         ini_words_free(((struct words *)field)->words, ((struct words *)field)->n);
-                else if (keys[i].set != set_log_level && keys[i].set != set_port && keys[i].set != set_flag)
+                else if (keys[i].set != set_log_level && keys[i].set != set_port && keys[i].set != set_flag &&
+                         keys[i].set != set_sessions)
                         ocf_free(*(char **)field);
         }
         for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {

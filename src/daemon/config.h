@@ -40,6 +40,12 @@ struct config {
         struct config_device devices[CONFIG_DEVICES_MAX];
         size_t n_devices;    /* at least 1 */
         bool allow_insecure; /* [Security] AllowInsecure= */
+        char *admin_group;   /* AdminGroup=: who may administer where there is no polkit; NULL: root alone */
+        bool just_works;     /* JustWorks=: may ownership be taken without a proof? default yes */
+        char *pin_command;   /* PinCommand=: shows a PIN; NULL: none */
+        char *manufacturer_certificate; /* ManufacturerCertificate=, a file in PEM, leaf first; NULL: none */
+        char *manufacturer_key;         /* ManufacturerKey=, a file in PEM */
+        int max_sessions;               /* MaxSessions= */
 };
 
 enum { CONFIG_E_INVALID = 1 };

@@ -60,15 +60,18 @@ static void test_every_key(void **state) {
         struct config c;
 
         assert_int_equal(
-                load_text(&c,
-                          "[Daemon]\nStateDirectory=/s\nRuntimeDirectory=/r\n"
-                          "Bus=unix:path=/run/x;guid=1\nAppsDirectory=/a\nLogLevel=debug\n"
-                          "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\nTcp=no\n"
-                          "[Platform]\nManufacturer=Åcme\nModel=M 1\nSerialNumber=7\n"
-                          "SupportUrl=https://example.com/x\n"
-                          "[Device]\nName=Gate\nType=oic.d.light\n"
-                          "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\n"
-                          "[Security]\nAllowInsecure=yes\n"),
+                load_text(
+                        &c,
+                        "[Daemon]\nStateDirectory=/s\nRuntimeDirectory=/r\n"
+                        "Bus=unix:path=/run/x;guid=1\nAppsDirectory=/a\nLogLevel=debug\n"
+                        "[Network]\nInterfaces = eth0  wlan* \nDenyInterfaces=wlan1\nPort=auto\n"
+                        "SecurePort=61684\nTcp=no\n"
+                        "[Platform]\nManufacturer=Åcme\nModel=M 1\nSerialNumber=7\n"
+                        "SupportUrl=https://example.com/x\n"
+                        "[Device]\nName=Gate\nType=oic.d.light\n"
+                        "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\nSecurePort=auto\n"
+                        "[Security]\nAllowInsecure=yes\nAdminGroup=wheel\nJustWorks=no\nPinCommand=/bin/pin\n"
+                        "ManufacturerCertificate=/m.pem\nManufacturerKey=/m.key\nMaxSessions=99\n"),
                 0);
         assert_string_equal(c.state_directory, "/s");
         assert_string_equal(c.runtime_directory, "/r");
@@ -92,6 +95,14 @@ static void test_every_key(void **state) {
         assert_string_equal(c.devices[1].type, "x.com.example.thing");
         assert_int_equal(c.devices[1].port, 61616);
         assert_true(c.allow_insecure);
+        assert_int_equal(c.secure_port, 61684);
+        assert_int_equal(c.devices[1].secure_port, CONFIG_PORT_AUTO);
+        assert_string_equal(c.admin_group, "wheel");
+        assert_false(c.just_works);
+        assert_string_equal(c.pin_command, "/bin/pin");
+        assert_string_equal(c.manufacturer_certificate, "/m.pem");
+        assert_string_equal(c.manufacturer_key, "/m.key");
+        assert_int_equal(c.max_sessions, 99);
         config_deinit(&c);
 }
 
