@@ -4,6 +4,7 @@
     bench/test_tools.py BUILD_DIRECTORY
 """
 import pathlib
+import select
 import socket
 import subprocess
 import sys
@@ -78,6 +79,41 @@ OBSERVED_LIES = {
     "not told": (lambda n, new, old: [], LOST),
 }
 
+
+class Meddler(threading.Thread):
+    """Between dtls_load and a server: each fiftieth datagram to the clients goes through do()."""
+
+    def __init__(self, port, do):
+        super().__init__(daemon=True)
+        self.server, self.do, self.n = ("127.0.0.1", port), do, 0
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.start()
+
+    def run(self):
+        behind = {}
+        while True:
+            for s in select.select([self.socket, *behind.values()], [], [])[0]:
+                datagram, peer = s.recvfrom(4096)
+                if s is self.socket:
+                    if peer not in behind:
+                        behind[peer] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                    behind[peer].sendto(datagram, self.server)
+                    continue
+                client = next(c for c, its in behind.items() if its is s)
+                self.n += datagram[0] == 23  # data, so that the handshakes are left alone
+                for d in self.do(datagram) if datagram[0] == 23 and self.n % 50 == 0 else [datagram]:
+                    self.socket.sendto(d, client)
+
+
+MEDDLING = {
+    "a record is lost": (lambda d: [], LOST),
+    "a record is altered": (lambda d: [d[:40] + bytes([d[40] ^ 1]) + d[41:]], LOST),
+    "a record comes twice, and is heard once": (lambda d: [d, d], OK),
+}
+
+
 LIES = {
     "another token": (lambda a: [a[:4] + bytes([a[4] ^ 1]) + a[5:]], LOST),
     "another message id": (lambda a: [a[:3] + bytes([a[3] ^ 1]) + a[4:]], WRONG),
@@ -116,6 +152,20 @@ def main():
         expect("load over TCP", OK, "coap_tcp_load", "-t", 1, "-n", 4, "127.0.0.1", tcp.port, "/bench")
         expect("observers", OK, "coap_observe", "-t", 1, "-n", 200, "-b", 44, *there)
         expect("a crowd", OK, "coap_crowd", "-n", 2000, *there)
+    for name in ("dtls_floor", "secure_node"):
+        with worlds.Secured(build, name) as server:
+            there = ["127.0.0.1", server.port, server.path]
+            expect(f"{name}, GETs", OK, "dtls_load", "-t", 1, "-n", 4, "-p", server.pids[0], *there)
+            expect(f"{name}, MAC-then-encrypt", OK, "dtls_load", "-m", "-t", 1, "-n", 4, *there)
+            expect(f"{name}, 4 of 300 sessions", OK, "dtls_load", "-t", 1, "-n", 300, "-a", 4, *there)
+            expect(f"{name}, handshakes", OK, "dtls_load", "-H", "-t", 1, "-n", 4, "-p", server.pids[0], *there)
+            expect(f"{name}, idle sessions", OK, "dtls_load", "-I", "-n", 300, "-p", server.pids[0], *there)
+            expect(f"{name}, another key", WRONG, "dtls_load", "-t", 1, "-n", 1, "-k", "00" * 16, *there)
+    with worlds.Secured(build, "secure_node") as server:
+        expect("hellos", OK, "dtls_load", "-C", "-t", 1, "-n", 8, "-p", server.pids[0], "127.0.0.1", server.port, server.path)
+        for what, (do, wanted) in MEDDLING.items():
+            meddler = Meddler(server.port, do)
+            expect(what, wanted, "dtls_load", "-t", 2, "-n", 2, "-w", 1, "127.0.0.1", meddler.port, server.path)
     for what, (lie, wanted) in LIES.items():
         liar = Liar(lie)
         expect(what, wanted, "coap_load", "-c", "-t", 1, "-n", 2, "-w", 2, "127.0.0.1", liar.port, "/bench")

@@ -62,6 +62,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+def udp_port_is_free(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def get_once(port, path, method=1, payload=b""):
     """The body of one GET (or what method says), or None. CON, so that nothing has to be guessed."""
     options, previous = b"", 0
@@ -103,6 +112,24 @@ class Floor:
         self.pids = [self.process.pid]
         self.path = "/bench"
         wait_for("the floor", lambda: listens_on_tcp(self.port) if "tcp" in name else get_once(self.port, "/bench"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        stop([self.process])
+
+
+class Secured:
+    """A server of DTLS with the least answer: dtls_floor on libssl, secure_node on our engine."""
+
+    path = "/bench"
+
+    def __init__(self, build, name, *files):
+        self.port = free_port()
+        self.process = spawn(build / "bench" / name, self.port, 3600, 44, *files)
+        self.pids = [self.process.pid]
+        wait_for(name, lambda: not udp_port_is_free(self.port))
 
     def __enter__(self):
         return self
