@@ -204,6 +204,8 @@ static int open_store(struct daemon *d) {
         if (r) {
                 diag_log(LOG_ERR, "%s", why ? why : strerror(r < 0 ? -r : ENOMEM));
                 r = DAEMON_E_REFUSED;
+        } else if (why) {
+                diag_log(LOG_ERR, "%s", why); /* it is sealed: what is plain is served under another name */
         }
         free(why);
         return r;
@@ -262,6 +264,8 @@ static int open_device(struct daemon *d, uint16_t index) {
         r = net_open_device(d->net, index, &ports, &ports);
         if (r < 0)
                 return r;
+        if (store_is_sealed(d->store, NULL))
+                return 0;
         return remember_ports(port, secure_port, &ports, &stored) ? store_put_device(d->store, index, &stored)
                                                                   : 0;
 }

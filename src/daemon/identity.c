@@ -13,9 +13,9 @@ int identity_platform(struct store *s, const struct config *c, struct platform_i
         int r;
 
         r = store_get_platform(s, &pi);
-        if (r == STORE_E_NONE) {
+        if (r == STORE_E_NONE || r == STORE_E_SEALED) {
                 random_uuid(&pi);
-                r = store_put_platform(s, &pi);
+                r = r == STORE_E_SEALED ? 0 : store_put_platform(s, &pi);
         }
         if (r)
                 return error_fold(r);
@@ -37,10 +37,10 @@ int identity_device(struct store *s, uint16_t index, struct store_device *ret) {
         int r;
 
         r = store_get_device(s, index, &device);
-        if (r == STORE_E_NONE) {
+        if (r == STORE_E_NONE || r == STORE_E_SEALED) {
                 random_uuid(&device.di);
                 random_uuid(&device.piid);
-                r = store_put_device(s, index, &device);
+                r = r == STORE_E_SEALED ? 0 : store_put_device(s, index, &device);
         }
         if (r)
                 return error_fold(r);

@@ -1,56 +1,9 @@
-#include "daemon/store.h"
-#include "scratch.h"
+#include "store_world.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-
-static int open_at(struct store **s, const char *directory) {
-        char *why = NULL;
-        int r = store_open(s, directory, &why);
-
-        assert_int_equal(r != 0, why != NULL);
-        if (why && !strstr(why, directory))
-                fail_msg("It does not name the store: %s", why);
-        free(why);
-        return r;
-}
-
-static struct store_device device_of(uint16_t port) {
-        return (struct store_device){ { { 1, 0, 3 } }, { { 4, 5, 6 } }, port };
-}
-
-/* A store with a platform and a device on port 1. */
-static void make_store(void) {
-        const struct store_device d = device_of(1);
-        struct store *s;
-
-        assert_int_equal(open_at(&s, scratch), 0);
-        assert_int_equal(store_put_platform(s, &(struct uuid){ { 9 } }), 0);
-        assert_int_equal(store_put_device(s, 0, &d), 0);
-        store_close(s);
-}
-
-static void run_sql(const char *sql) {
-        sqlite3 *db;
-
-        assert_int_equal(sqlite3_open(in_scratch("ocfd.db"), &db), SQLITE_OK);
-        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-        sqlite3_close(db);
-}
-
-static size_t read_file(const char *name, void *buf, size_t n_max) {
-        FILE *f = fopen(in_scratch(name), "r");
-        size_t n;
-
-        assert_non_null(f);
-        n = fread(buf, 1, n_max, f);
-        fclose(f);
-        return n;
-}
 
 static void test_what_is_put_is_there_again(void **state) {
         const struct store_device first = device_of(5683), third = device_of(65535);
@@ -73,23 +26,116 @@ static void test_what_is_put_is_there_again(void **state) {
         assert_int_equal(store_get_device(s, 0, &d), 0);
         assert_memory_equal(&d, &first, sizeof(d));
         assert_int_equal(store_get_device(s, 3, &d), 0);
-        assert_int_equal(d.port_coap, 65535);
+        assert_memory_equal(&d, &third, sizeof(d));
         assert_int_equal(store_get_device(s, 1, &d), STORE_E_NONE);
         store_close(s);
         assert_null(store_close(NULL));
 }
 
+static void test_rows_go_together(void **state) {
+        struct store *s = open_good();
+
+        assert_true(is_state(s, 0));
+        assert_int_equal(put_state(s, 1), 0);
+        assert_true(is_state(s, 1));
+        assert_true(store_is_owned(s));
+        assert_int_equal(put_state(s, 2), 0);
+        store_close(s);
+        s = open_good();
+        assert_true(is_state(s, 2));
+        assert_false(is_state(s, 1));
+        assert_int_equal(put_state(s, 0), 0); /* a reset */
+        store_close(s);
+        s = open_good();
+        assert_true(is_state(s, 0));
+        store_close(s);
+}
+
+static void note_outcome(void *context, int outcome) {
+        *(int *)context = outcome;
+}
+
+static void test_changes_that_cannot_be(void **state) {
+        static uint8_t long_value[STORE_VALUE_MAX + 1];
+        const struct store_change bad[] = {
+                { 0, NULL, SPAN_LITERAL("x") },
+                { 0, "", SPAN_LITERAL("x") },
+                { 0, "a name of thirty-two characters.", SPAN_LITERAL("x") },
+                { 0, "doxm", { long_value, sizeof(long_value) } },
+        };
+        const struct store_change good[] = {
+                { 65535, "a name of thirty-one characters", { long_value, STORE_VALUE_MAX } },
+                { 65535, "empty", { long_value, 0 } },
+                { 1, "twice", SPAN_LITERAL("first") },
+                { 1, "twice", SPAN_LITERAL("second") },
+                { 1, "never", SPAN_NULL },
+        };
+        struct store *s = open_good();
+        uint8_t *value;
+        size_t n;
+        int outcome = 7;
+
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+                assert_int_equal(store_commit(s, &bad[i], 1, true, note_outcome, &outcome), -EINVAL);
+        assert_int_equal(outcome, 7);
+        assert_false(store_is_owned(s));
+        assert_int_equal(store_commit(s, good, ARRAY_SIZE(good), false, note_outcome, &outcome), 0);
+        assert_int_equal(outcome, 0);
+        store_close(s);
+        s = open_good();
+        assert_int_equal(store_get(s, 65535, good[0].name, &value, &n), 0);
+        assert_int_equal(n, STORE_VALUE_MAX);
+        free(value);
+        assert_int_equal(store_get(s, 65535, "empty", &value, &n), 0);
+        assert_int_equal(n, 0);
+        free(value);
+        assert_int_equal(store_get(s, 1, "twice", &value, &n), 0);
+        assert_true(span_equal_string(span_of(value, n), "second"));
+        free(value);
+        assert_int_equal(store_get(s, 1, "never", &value, &n), STORE_E_NONE);
+        assert_int_equal(store_get(s, 0, "twice", &value, &n), STORE_E_NONE); /* another device's */
+        store_close(s);
+}
+
 static void test_nobody_else_can_read_it(void **state) {
+        static const char *const names[] = { "new/ocfd.db", "new/ocfd.mark", "new/store.key" };
         mode_t mask = umask(0);
-        struct stat of_directory, of_file;
+        struct stat info;
         struct store *s;
 
         assert_int_equal(open_at(&s, in_scratch("new")), 0);
-        assert_int_equal(stat(in_scratch("new"), &of_directory), 0);
-        assert_int_equal(stat(in_scratch("new/ocfd.db"), &of_file), 0);
-        assert_int_equal(of_directory.st_mode & 0777, 0700);
-        assert_int_equal(of_file.st_mode & 0777, 0600);
+        assert_int_equal(put_state(s, 1), 0);
+        assert_int_equal(stat(in_scratch("new"), &info), 0);
+        assert_int_equal(info.st_mode & 0777, 0700);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                assert_int_equal(stat(in_scratch(names[i]), &info), 0);
+                assert_int_equal(info.st_mode & 0777, 0600);
+        }
         assert_int_equal(umask(mask), 0); /* left as it was */
+        store_close(s);
+}
+
+/* No byte of a value is on the disk as it is, nor of the key beside its own file. */
+static void test_values_are_encrypted(void **state) {
+        static const char secret[] = "the pre-shared key of somebody's front door";
+        const struct store_change change = { 0, "cred",
+                                             SPAN_LITERAL("the pre-shared key of somebody's front door") };
+        struct files f;
+        struct store *s = open_good();
+        uint8_t key[32];
+
+        assert_int_equal(store_commit(s, &change, 1, true, NULL, NULL), 0);
+        assert_int_equal(store_commit(s, &change, 1, true, NULL, NULL),
+                         0); /* so that the journal has held it */
+        assert_int_equal(read_file("store.key", key, sizeof(key)), sizeof(key));
+        files_read(&f);
+        assert_in_range(f.n, 4, N_FILES_MAX); /* the journal too */
+        for (size_t i = 0; i < f.n; i++) {
+                assert_null(memmem(f.files[i].bytes, f.files[i].n, secret, 8));
+                if (strcmp(f.files[i].name, "store.key") != 0)
+                        assert_null(memmem(f.files[i].bytes, f.files[i].n, key, 8));
+        }
+        files_free(&f);
         store_close(s);
 }
 
@@ -97,12 +143,11 @@ static void test_a_second_ocfd_is_told(void **state) {
         struct store *s, *other;
         sqlite3 *db;
 
-        make_store();
-        assert_int_equal(open_at(&s, scratch), 0);
+        make_owned();
+        s = open_good();
         assert_int_equal(open_at(&other, scratch), STORE_E_IN_USE);
         store_close(s);
-        assert_int_equal(open_at(&s, scratch), 0);
-        store_close(s);
+        store_close(open_good());
 
         /* some other program holds the database */
         assert_int_equal(sqlite3_open(in_scratch("ocfd.db"), &db), SQLITE_OK);
@@ -111,128 +156,152 @@ static void test_a_second_ocfd_is_told(void **state) {
         sqlite3_close(db);
 }
 
-/* Damage is said, and nothing is changed. */
-static void refuse_damaged(const char *what) {
-        uint8_t before[16384], after[16384];
-        size_t n = read_file("ocfd.db", before, sizeof(before));
-        struct store *s = NULL;
-        int r = open_at(&s, scratch);
-
-        if (r != STORE_E_DAMAGED)
-                fail_msg("%s: %d", what, r);
-        assert_int_equal(read_file("ocfd.db", after, sizeof(after)), n);
-        assert_memory_equal(before, after, n);
-}
+/* ---- what is no store of ours ---- */
 
 static void test_files_that_are_no_store(void **state) {
         static const char text[4096] = "This is a letter, and no database.";
 
-        write_file("ocfd.db", text, 0);
-        refuse_damaged("an empty file");
-        write_file("ocfd.db", text, 34);
-        refuse_damaged("a short text");
-        write_file("ocfd.db", text, sizeof(text));
-        refuse_damaged("a page of text");
+        for (int is_beside_ours = 0; is_beside_ours < 2; is_beside_ours++) {
+                if (is_beside_ours) {
+                        scratch_empty();
+                        make_owned();
+                }
+                write_file("ocfd.db", text, 0);
+                assert_sealed("an empty file", "is not ours");
+                write_file("ocfd.db", text, 34);
+                assert_sealed("a short text", "is not ours");
+                write_file("ocfd.db", text, sizeof(text));
+                assert_sealed("a page of text", "is not ours");
+        }
 }
 
 static void test_a_truncated_store(void **state) {
-        uint8_t bytes[65536];
+        static uint8_t bytes[1 << 18];
         size_t n;
 
-        make_store();
+        make_owned();
         n = read_file("ocfd.db", bytes, sizeof(bytes));
         assert_in_range(n, 8192, sizeof(bytes) - 1);
         for (size_t cut = 0; cut < n; cut += cut < 128 ? 1 : 500) {
                 write_file("ocfd.db", bytes, cut);
-                refuse_damaged("a truncated store");
+                assert_sealed("a truncated store", "damaged");
         }
-}
-
-/* Whatever byte is flipped: it opens or says so; a structure that is broken is not served. */
-static void test_flipped_bytes(void **state) {
-        uint8_t bytes[65536];
-        size_t n, n_damaged = 0;
-        struct store *s;
-
-        make_store();
-        n = read_file("ocfd.db", bytes, sizeof(bytes));
-        for (size_t i = 0; i < n; i += i < 100 ? 1 : 97) {
-                struct store_device d;
-                int r;
-
-                bytes[i] ^= 0xff;
-                write_file("ocfd.db", bytes, n);
-                bytes[i] ^= 0xff;
-                r = open_at(&s, scratch);
-                if (r) {
-                        assert_in_range(r, STORE_E_DAMAGED, STORE_E_NEWER);
-                        n_damaged++;
-                        continue;
-                }
-                r = store_get_device(s, 0, &d);
-                assert_true(r == 0 || r == STORE_E_NONE || r == STORE_E_DAMAGED);
-                store_close(s);
-        }
-        assert_true(n_damaged > 20);
 }
 
 static void test_a_database_of_somebody_else(void **state) {
         run_sql("PRAGMA journal_mode = WAL; CREATE TABLE platform (id INTEGER, pi BLOB); PRAGMA user_version "
                 "= 1");
-        refuse_damaged("a foreign database"); /* and it still is in WAL mode */
+        assert_sealed("a foreign database", "is not ours"); /* and it still is in WAL mode */
 }
 
-static void test_our_name_without_our_tables(void **state) {
-        make_store();
-        run_sql("DROP TABLE device");
-        refuse_damaged("a store without devices");
+static void test_our_name_with_other_tables(void **state) {
+        static const char *const changes[] = {
+                "DROP TABLE entry",
+                "DROP TABLE meta",
+                "CREATE TABLE more (a)",
+                "CREATE VIEW more AS SELECT * FROM entry",
+                "CREATE TRIGGER more AFTER INSERT ON entry BEGIN DELETE FROM entry WHERE name = 'acl2'; END",
+                "CREATE INDEX more ON entry (generation)",
+                "ALTER TABLE entry RENAME COLUMN tag TO tags",
+                "PRAGMA user_version = 0",
+                "PRAGMA application_id = 7",
+        };
+        struct files good;
+
+        make_owned();
+        files_read(&good);
+        for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+                files_put_back(&good);
+                run_sql(changes[i]);
+                assert_sealed(changes[i], "damaged");
+        }
+        files_free(&good);
 }
 
-static void test_rows_that_cannot_be(void **state) {
-        struct store_device d = { .port_coap = 7 };
+/* What somebody can do who knows SQL, and not the key. */
+static void test_rows_that_somebody_changed(void **state) {
+        static const char *const changes[] = {
+                "DELETE FROM entry WHERE name = 'doxm'",
+                "DELETE FROM entry",
+                "DELETE FROM meta",
+                "UPDATE entry SET sealed = zeroblob(length(sealed)) WHERE name = 'doxm'",
+                "UPDATE entry SET sealed = x'' WHERE name = 'doxm'",
+                "UPDATE entry SET tag = zeroblob(16) WHERE name = 'cred'",
+                "UPDATE entry SET tag = zeroblob(15) WHERE name = 'cred'",
+                "UPDATE entry SET nonce = zeroblob(12) WHERE name = 'cred'",
+                "UPDATE entry SET nonce = zeroblob(1000000) WHERE name = 'cred'",
+                "UPDATE entry SET generation = generation + 1 WHERE name = 'acl2'",
+                "UPDATE entry SET generation = -1 WHERE name = 'acl2'",
+                "UPDATE entry SET device = 1 WHERE name = 'acl2'",
+                "UPDATE entry SET device = 65536 WHERE name = 'acl2'",
+                "UPDATE entry SET name = '' WHERE name = 'acl2'",
+                "UPDATE entry SET name = 'a name of thirty-two characters.' WHERE name = 'acl2'",
+                "UPDATE entry SET name = 'xacl2' WHERE name = 'acl2'",
+                "INSERT INTO entry SELECT 1, name, generation, nonce, tag, sealed FROM entry WHERE name = "
+                "'doxm'",
+                "UPDATE entry SET sealed = (SELECT sealed FROM entry WHERE name = 'sdi'), tag = (SELECT tag "
+                "FROM "
+                "entry WHERE name = 'sdi'), nonce = (SELECT nonce FROM entry WHERE name = 'sdi') WHERE name "
+                "= "
+                "'ael'",
+                "UPDATE meta SET owned = 0",
+                "UPDATE meta SET owned = 2",
+                "UPDATE meta SET generation = generation + 1",
+                "UPDATE meta SET generation = generation - 1",
+                "UPDATE meta SET generation = -1",
+                "UPDATE meta SET digest = zeroblob(32)",
+                "UPDATE meta SET digest = x''",
+                "UPDATE meta SET store_id = zeroblob(16)",
+                "UPDATE meta SET store_id = zeroblob(17)",
+                "UPDATE meta SET key_id = zeroblob(16)",
+        };
+        struct files good;
+
+        make_owned();
+        files_read(&good);
+        for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+                files_put_back(&good);
+                run_sql(changes[i]);
+                assert_sealed(changes[i], strstr(changes[i], "key_id") ? "another one" : "damaged");
+        }
+        files_put_back(&good); /* and without any change it is good */
+        store_close(open_good());
+        files_free(&good);
+}
+
+/* A row of an earlier day, right under the same key, in the database of today. */
+static void test_a_row_put_back(void **state) {
         struct store *s;
 
-        make_store();
-        run_sql("PRAGMA ignore_check_constraints = 1; UPDATE device SET port_coap = 65536");
-        refuse_damaged("a port that is none");
-        run_sql("UPDATE device SET port_coap = 1; PRAGMA ignore_check_constraints = 1; UPDATE platform SET "
-                "pi = x'00'");
-        refuse_damaged("a short identity");
+        make_owned();
+        {
+                char sql[600];
 
-        /* tables without our constraints: it shows when the rows are read */
-        run_sql("DROP TABLE device; CREATE TABLE device (id INTEGER PRIMARY KEY, di, piid, port_coap);"
-                "INSERT INTO device SELECT 0, zeroblob(16), zeroblob(16), 65536;"
-                "INSERT INTO device SELECT 1, zeroblob(16), 'short', 1;"
-                "DROP TABLE platform; CREATE TABLE platform (id INTEGER PRIMARY KEY, pi);"
-                "INSERT INTO platform VALUES (0, NULL)");
-        assert_int_equal(open_at(&s, scratch), 0);
-        assert_int_equal(store_get_device(s, 0, &d), STORE_E_DAMAGED);
-        assert_int_equal(store_get_device(s, 1, &d), STORE_E_DAMAGED);
-        assert_int_equal(store_get_platform(s, &d.di), STORE_E_DAMAGED);
-        assert_int_equal(d.port_coap, 7);
-        store_close(s);
+                snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", in_scratch("old.db"));
+                run_sql(sql);
+                s = open_good();
+                assert_int_equal(put_state(s, 3), 0);
+                store_close(s);
+                snprintf(sql, sizeof(sql),
+                         "ATTACH '%s' AS old; REPLACE INTO main.entry SELECT * FROM old.entry WHERE name = "
+                         "'cred'",
+                         in_scratch("old.db"));
+                run_sql(sql);
+        }
+        assert_int_equal(unlink(in_scratch("old.db")), 0);
+        assert_sealed("a row put back", "damaged");
 }
 
 static void test_a_later_version_is_not_touched(void **state) {
+        struct files f;
         struct store *s;
 
-        make_store();
-        run_sql("PRAGMA user_version = 2");
+        make_owned();
+        run_sql("PRAGMA user_version = 3");
+        files_read(&f);
         assert_int_equal(open_at(&s, scratch), STORE_E_NEWER);
-        run_sql("PRAGMA user_version = 0");
-        refuse_damaged("no version");
-}
-
-/* A journal without its database: the database is lost, and this is no new device. */
-static void test_a_journal_alone_is_damage(void **state) {
-        struct store *s = NULL;
-
-        WRITE("ocfd.db-journal", "\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
-        assert_int_equal(open_at(&s, scratch), STORE_E_DAMAGED);
-        assert_int_equal(access(in_scratch("ocfd.db"), F_OK), -1);
-        write_file("ocfd.db-journal", "\0\0\0\0", 4); /* one that is done says nothing */
-        assert_int_equal(open_at(&s, scratch), 0);
-        store_close(s);
+        assert_files(&f, "a later version");
+        files_free(&f);
 }
 
 static void test_where_nothing_can_be_made(void **state) {
@@ -242,232 +311,57 @@ static void test_where_nothing_can_be_made(void **state) {
         WRITE("file", "");
         assert_int_equal(open_at(&s, in_scratch("file")), -ENOTDIR);
         assert_int_equal(open_at(&s, "/proc/ocfd-test"), -ENOENT);
-        if (geteuid() == 0) /* root may write anywhere: the child is nobody */
-                assert_int_equal(chmod(scratch, 0755), 0);
+}
+
+/* Return: what store_open() says in a child that is nobody; the directory has this mode. */
+static int open_as_nobody(mode_t mode, bool owns) {
+        int status;
+
+        assert_int_equal(chmod(scratch, mode), 0);
         if (fork() == 0) {
+                struct store *s;
                 char *why = NULL;
                 int r;
 
-                if (geteuid() == 0 && setuid(65534) < 0)
-                        _exit(2);
-                chmod(scratch, 0555);
-                r = store_open(&s, scratch, &why);
-                if (r != -EACCES)
-                        fprintf(stderr, "%d: %s\n", r, why);
-                _exit(r == -EACCES && why && strstr(why, "belongs to the user") ? 0 : 1);
-        }
-        {
-                int status;
+                if (geteuid() == 0) {
+                        if (owns) {
+                                struct files f;
 
-                assert_true(wait(&status) > 0);
-                chmod(scratch, 0700);
-                assert_int_equal(status, 0);
-        }
-}
-
-/* ---- the disk, and the moment of the crash, in our hands: SQLite's own calls of the system ---- */
-
-static int calls_left = -1; /* then: */
-static enum { CALL_DIES, CALL_DIES_HALFWAY, CALL_FAILS } then;
-static ssize_t (*real_pwrite)(int, const void *, size_t, off_t);
-static int (*real_ftruncate)(int, off_t);
-static int (*real_unlink)(const char *);
-
-static void die(void) {
-        kill(getpid(), SIGKILL);
-}
-
-static bool is_time(void) {
-        return calls_left >= 0 && (calls_left == 0 || calls_left-- == 0);
-}
-
-static ssize_t wrap_pwrite(int fd, const void *buf, size_t n, off_t offset) {
-        if (is_time()) {
-                if (then == CALL_FAILS) {
-                        errno = ENOSPC;
-                        return -1;
-                }
-                if (then == CALL_DIES_HALFWAY && real_pwrite(fd, buf, n / 2, offset) < 0)
-                        _exit(2);
-                die();
-        }
-        return real_pwrite(fd, buf, n, offset);
-}
-
-static int wrap_ftruncate(int fd, off_t n) {
-        if (then != CALL_FAILS && is_time())
-                die();
-        return real_ftruncate(fd, n);
-}
-
-static int wrap_unlink(const char *path) {
-        if (then != CALL_FAILS && is_time())
-                die();
-        return real_unlink(path);
-}
-
-static void take_calls(void) {
-        static bool taken;
-        sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-
-        if (taken)
-                return;
-        taken = true;
-        real_pwrite = (ssize_t(*)(int, const void *, size_t, off_t))vfs->xGetSystemCall(vfs, "pwrite64");
-        if (!real_pwrite) /* where off_t has always been long enough */
-                real_pwrite =
-                        (ssize_t(*)(int, const void *, size_t, off_t))vfs->xGetSystemCall(vfs, "pwrite");
-        real_ftruncate = (int (*)(int, off_t))vfs->xGetSystemCall(vfs, "ftruncate");
-        real_unlink = (int (*)(const char *))vfs->xGetSystemCall(vfs, "unlink");
-        assert_true(real_pwrite && real_ftruncate && real_unlink);
-        (void)vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)wrap_pwrite);
-        (void)vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)wrap_pwrite);
-        assert_int_equal(vfs->xSetSystemCall(vfs, "ftruncate", (sqlite3_syscall_ptr)wrap_ftruncate),
-                         SQLITE_OK);
-        assert_int_equal(vfs->xSetSystemCall(vfs, "unlink", (sqlite3_syscall_ptr)wrap_unlink), SQLITE_OK);
-}
-
-/* The child makes a store and puts ports 1 to 3, saying each once it is put; it dies at its n-th call. */
-static int live_and_die(int n, uint8_t *ret_said) {
-        int ends[2], status;
-        pid_t pid;
-
-        assert_int_equal(pipe(ends), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                struct store *s;
-                char *why = NULL;
-
-                calls_left = n;
-                if (store_open(&s, in_scratch("new"), &why))
-                        _exit(3);
-                for (uint8_t port = 1; port <= 3; port++) {
-                        struct store_device d = device_of(port);
-
-                        if (store_put_device(s, 0, &d) || write(ends[1], &port, 1) != 1)
-                                _exit(4);
-                }
-                store_close(s);
-                _exit(0);
-        }
-        close(ends[1]);
-        *ret_said = 0;
-        while (read(ends[0], ret_said, 1) == 1)
-                ;
-        close(ends[0]);
-        assert_int_equal(waitpid(pid, &status, 0), pid);
-        return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-}
-
-static void die_everywhere(void) {
-        int status = SIGKILL, n = 0;
-
-        take_calls();
-        for (; status == SIGKILL && n < 400; n++) {
-                struct store_device d = { 0 };
-                struct store *s;
-                uint8_t said;
-                int r;
-
-                status = live_and_die(n, &said);
-                assert_true(status == SIGKILL || status == 0);
-                assert_int_equal(open_at(&s, in_scratch("new")), 0);
-                r = store_get_device(s, 0, &d);
-                assert_true(r == 0 || (r == STORE_E_NONE && said == 0));
-                /* what was said stands; the one after it may */
-                if (d.port_coap != said && d.port_coap != said + 1)
-                        fail_msg("call %d: port %u, said %u", n, d.port_coap, said);
-                store_close(s);
-                assert_int_equal(unlink(in_scratch("new/ocfd.db")), 0);
-                (void)unlink(in_scratch("new/ocfd.db-journal"));
-        }
-        assert_int_equal(status, 0);
-        assert_true(n > 20);
-}
-
-static void test_killed_before_any_call(void **state) {
-        then = CALL_DIES;
-        die_everywhere();
-}
-
-static void test_killed_in_the_middle_of_any_write(void **state) {
-        then = CALL_DIES_HALFWAY;
-        die_everywhere();
-}
-
-static void test_killed_at_any_time(void **state) {
-        uint16_t last = 0;
-
-        for (unsigned i = 0; i < 20; i++) {
-                int ends[2];
-                struct store_device d = { 0 };
-                struct store *s;
-                uint16_t said = last;
-                pid_t pid;
-
-                assert_int_equal(pipe(ends), 0);
-                pid = fork();
-                if (pid == 0) {
-                        char *why = NULL;
-
-                        if (store_open(&s, scratch, &why))
-                                _exit(3);
-                        for (uint16_t port = (uint16_t)(last + 1);; port++) {
-                                d = device_of(port);
-                                if (store_put_device(s, 0, &d) ||
-                                    write(ends[1], &port, sizeof(port)) != sizeof(port))
-                                        _exit(4);
+                                files_read(&f);
+                                for (size_t i = 0; i < f.n; i++)
+                                        (void)chown(in_scratch(f.files[i].name), 65534, 65534);
                         }
+                        if (setgid(65534) < 0 || setuid(65534) < 0)
+                                _exit(2);
                 }
-                close(ends[1]);
-                usleep(3000 + 1700 * i);
-                kill(pid, SIGKILL);
-                assert_int_equal(waitpid(pid, NULL, 0), pid);
-                while (read(ends[0], &said, sizeof(said)) == sizeof(said))
-                        ;
-                close(ends[0]);
-                assert_int_equal(open_at(&s, scratch), 0);
-                (void)store_get_device(s, 0, &d);
-                if (d.port_coap != said && d.port_coap != said + 1)
-                        fail_msg("port %u, said %u", d.port_coap, said);
-                last = d.port_coap;
-                store_close(s);
+                r = store_open(&s, scratch, &why);
+                if (r == 0 && !why)
+                        r = put_state(s, 3);
+                if (r != -EACCES && r != -EROFS)
+                        fprintf(stderr, "%d: %s\n", r, why);
+                _exit(-r);
         }
+        assert_true(wait(&status) > 0);
+        assert_int_equal(chmod(scratch, 0700), 0);
+        return WIFEXITED(status) ? -WEXITSTATUS(status) : -999;
 }
 
-/* The disk is full for each of the writes in turn: the put fails or is whole, and the store goes on. */
-static void test_a_full_disk(void **state) {
-        const struct store_device new = device_of(2);
-        bool failed = true;
-        int n = 0;
+static void test_a_directory_that_can_only_be_read(void **state) {
+        struct files f;
+        struct store *s;
 
-        take_calls();
-        make_store();
-        then = CALL_FAILS;
-        for (; failed && n < 50; n++) {
-                const struct store_device old = device_of(1);
-                struct store_device d;
-                struct store *s;
-                int r;
-
-                assert_int_equal(open_at(&s, scratch), 0);
-                assert_int_equal(store_put_device(s, 0, &old), 0);
-                calls_left = n;
-                r = store_put_device(s, 0, &new);
-                failed = r != 0;
-                calls_left = -1;
-                assert_true(r == 0 || r == -ENOSPC || r == -EIO);
-                assert_int_equal(store_get_device(s, 0, &d), 0);
-                assert_int_equal(d.port_coap, failed ? 1 : 2);
-                store_close(s);
-                assert_int_equal(open_at(&s, scratch), 0);
-                assert_int_equal(store_get_device(s, 0, &d), 0);
-                assert_int_equal(d.port_coap, failed ? 1 : 2);
-                store_close(s);
-        }
-        assert_false(failed);
-        assert_true(n > 3);
+        assert_int_equal(open_as_nobody(0555, false), -EACCES); /* nothing is made */
+        files_read(&f);
+        assert_int_equal(f.n, 0);
+        make_owned();
+        files_read(&f);
+        assert_int_equal(open_as_nobody(0555, false), -EACCES);
+        assert_files(&f, "nothing can be written");
+        assert_int_equal(open_as_nobody(0555, true), -EACCES); /* the files can, the directory cannot */
+        s = open_good();
+        assert_true(is_state(s, 2));
+        store_close(s);
+        files_free(&f);
 }
 
 static void test_no_room_for_a_new_store(void **state) {
@@ -483,22 +377,109 @@ static void test_no_room_for_a_new_store(void **state) {
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
         assert_true(r < 0);
         assert_int_equal(access(in_scratch("ocfd.db"), F_OK), -1);
-        assert_int_equal(open_at(&s, scratch), 0); /* now there is room */
+        s = open_good(); /* now there is room */
+        assert_true(is_state(s, 0));
         store_close(s);
+}
+
+/* ---- version 1 ---- */
+
+static void make_v1(void) {
+        run_sql("CREATE TABLE platform (id INTEGER PRIMARY KEY CHECK (id = 0), pi BLOB NOT NULL CHECK "
+                "(length(pi) "
+                "= 16)) STRICT;"
+                "CREATE TABLE device (id INTEGER PRIMARY KEY, di BLOB NOT NULL CHECK (length(di) = 16), piid "
+                "BLOB "
+                "NOT NULL CHECK (length(piid) = 16), port_coap INTEGER NOT NULL CHECK (port_coap BETWEEN 0 "
+                "AND "
+                "65535)) STRICT;"
+                "INSERT INTO platform VALUES (0, x'09000000000000000000000000000000');"
+                "INSERT INTO device VALUES (0, x'01000300000000000000000000000000', "
+                "x'04050600000000000000000000000000', 5683), (7, zeroblob(16), zeroblob(16), 65535);"
+                "PRAGMA application_id = 1868785252; PRAGMA user_version = 1");
+}
+
+static void test_version_1_comes_along(void **state) {
+        struct store_device d;
+        struct uuid pi;
+        struct store *s;
+
+        make_v1();
+        for (int i = 0; i < 2; i++) { /* the second time it is of version 2 */
+                s = open_good();
+                assert_int_equal(store_get_platform(s, &pi), 0);
+                assert_int_equal(pi.bytes[0], 9);
+                assert_int_equal(store_get_device(s, 0, &d), 0);
+                assert_int_equal(d.di.bytes[2], 3);
+                assert_int_equal(d.piid.bytes[1], 5);
+                assert_int_equal(d.port_coap, 5683);
+                assert_int_equal(d.port_coaps, 0);
+                assert_int_equal(store_get_device(s, 7, &d), 0);
+                assert_int_equal(d.port_coap, 65535);
+                assert_true(is_state(s, 0));
+                store_close(s);
+        }
+        run_sql("SELECT generation FROM meta");
+}
+
+static void test_version_1_that_cannot_be(void **state) {
+        static const char *const changes[] = {
+                "PRAGMA ignore_check_constraints = 1; UPDATE device SET port_coap = 65536",
+                "PRAGMA ignore_check_constraints = 1; UPDATE platform SET pi = x'00'",
+                ("DROP TABLE device; CREATE TABLE device (id INTEGER PRIMARY KEY, di, piid, port_coap);"
+                 "INSERT INTO device SELECT 1, zeroblob(16), 'short', 1"),
+                "DROP TABLE device",
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+                scratch_empty();
+                make_v1();
+                run_sql(changes[i]);
+                assert_sealed(changes[i], "damaged");
+        }
+}
+
+/* Beside anything of a later store it is an older copy, that had no owner. */
+static void test_version_1_put_back(void **state) {
+        static const char *const left[] = { "ocfd.mark", "store.key", "both" };
+        struct files ours;
+
+        make_owned();
+        files_read(&ours);
+        for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+                scratch_empty();
+                make_v1();
+                if (i != 1)
+                        put_back_one(&ours, "ocfd.mark");
+                if (i != 0)
+                        put_back_one(&ours, "store.key");
+                assert_sealed(left[i], "put back");
+        }
+        files_free(&ours);
 }
 
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
         const struct CMUnitTest tests[] = {
-                TEST(test_what_is_put_is_there_again),  TEST(test_nobody_else_can_read_it),
-                TEST(test_a_second_ocfd_is_told),       TEST(test_files_that_are_no_store),
-                TEST(test_a_truncated_store),           TEST(test_flipped_bytes),
-                TEST(test_a_database_of_somebody_else), TEST(test_our_name_without_our_tables),
-                TEST(test_rows_that_cannot_be),         TEST(test_a_later_version_is_not_touched),
-                TEST(test_a_journal_alone_is_damage),   TEST(test_where_nothing_can_be_made),
-                TEST(test_killed_before_any_call),      TEST(test_killed_in_the_middle_of_any_write),
-                TEST(test_killed_at_any_time),          TEST(test_a_full_disk),
+                TEST(test_what_is_put_is_there_again),
+                TEST(test_rows_go_together),
+                TEST(test_changes_that_cannot_be),
+                TEST(test_nobody_else_can_read_it),
+                TEST(test_values_are_encrypted),
+                TEST(test_a_second_ocfd_is_told),
+                TEST(test_files_that_are_no_store),
+                TEST(test_a_truncated_store),
+                TEST(test_a_database_of_somebody_else),
+                TEST(test_our_name_with_other_tables),
+                TEST(test_rows_that_somebody_changed),
+                TEST(test_a_row_put_back),
+                TEST(test_a_later_version_is_not_touched),
+                TEST(test_where_nothing_can_be_made),
+                TEST(test_a_directory_that_can_only_be_read),
                 TEST(test_no_room_for_a_new_store),
+                TEST(test_version_1_comes_along),
+                TEST(test_version_1_that_cannot_be),
+                TEST(test_version_1_put_back),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

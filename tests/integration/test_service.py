@@ -104,17 +104,23 @@ def state_is_private(w):
 
 
 @test()
-def a_damaged_store_is_refused_and_kept(w):
+def a_damaged_store_is_sealed_and_kept(w):
     w.start()
+    di = w.peer().get("/oic/d").value()["di"]
     w.stop_ocfd()
     database = w.directory / "state" / "ocfd.db"
+    good = database.read_bytes()
     damaged = b"this is not a database, and it is long enough to be read as one" * 40
     database.write_bytes(damaged)
-    w.start_ocfd(wait=False)
-    assert w.ocfd.wait() != 0
-    w.ocfd.expected = "refused"
-    assert "ocfd.db" in w.ocfd.output(), w.ocfd.output()
+    w.start_ocfd()
+    assert "is sealed" in w.ocfd.output() and str(w.directory / "state") in w.ocfd.output(), w.ocfd.output()
+    made_up = w.peer().get("/oic/d").value()["di"]
+    assert made_up != di, "an identity out of a damaged store"
+    w.stop_ocfd()
     equal(database.read_bytes(), damaged, "never is it replaced by a new one")
+    database.write_bytes(good)
+    w.start_ocfd()
+    equal(w.peer().get("/oic/d").value()["di"], di)
 
 
 @test()
