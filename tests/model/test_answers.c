@@ -1,26 +1,6 @@
 /* Answers that are kept: by themselves, and what makes /oic/res be written anew. */
 #include "model_fixture.h"
-
-#include <stdlib.h>
-
-static int allocations_left = -1; /* -1: no limit */
-
-void *__wrap_calloc(size_t n, size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__real_realloc(void *p, size_t n);
-
-static bool refused(void) {
-        return allocations_left >= 0 && allocations_left-- == 0;
-}
-
-void *__wrap_calloc(size_t n, size_t size) {
-        return refused() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n) {
-        return refused() ? NULL : __real_realloc(p, n);
-}
+#include "scarce_memory.h"
 
 /* ---- the cache ---- */
 
