@@ -16,8 +16,9 @@
 bool batch_includes(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (r->mode == RESOURCE_SECURE || (r->core && strcmp(r->href, "/oic/res") == 0))
                 return false;
-        return discovery_lists(m, request, r) && discovery_reaches(m, request, r) &&
-               (!m->may_read || m->may_read(m->may_read_context, request, r));
+        if (!discovery_lists(m, request, r) || !discovery_reaches(m, request, r))
+                return false;
+        return m->may_read ? m->may_read(m->may_read_context, request, r) : discovery_is_plain(r);
 }
 
 static bool is_readable(const struct resource *r) {

@@ -11,8 +11,7 @@
  * from where the question came.
  */
 
-/* What may be had over plain CoAP. */
-static bool is_plain(const struct resource *r) {
+bool discovery_is_plain(const struct resource *r) {
         const struct device_security *s = &r->device->security;
 
         switch (r->mode) {
@@ -28,7 +27,7 @@ static bool is_plain(const struct resource *r) {
 }
 
 bool resource_has_plain_endpoint(const struct resource *r) {
-        return r->device->has_plain_endpoint && is_plain(r);
+        return r->device->has_plain_endpoint && discovery_is_plain(r);
 }
 
 bool resource_has_secure_endpoint(const struct resource *r) {
@@ -43,11 +42,13 @@ bool resource_has_secure_endpoint(const struct resource *r) {
 bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r) {
         if (!r->discoverable)
                 return false;
-        return request->subject.kind == SUBJECT_LOCAL || is_plain(r) || resource_has_secure_endpoint(r);
+        return request->subject.kind == SUBJECT_LOCAL || discovery_is_plain(r) ||
+               resource_has_secure_endpoint(r);
 }
 
 bool discovery_reaches(const struct model *m, const struct ocf_request *request, const struct resource *r) {
-        return discovery_shows(m, request, r) && (request->subject.kind != SUBJECT_ANON_CLEAR || is_plain(r));
+        return discovery_shows(m, request, r) &&
+               (request->subject.kind != SUBJECT_ANON_CLEAR || discovery_is_plain(r));
 }
 
 static bool matches_type(const struct resource *r, struct span query) {
@@ -181,7 +182,7 @@ static uint64_t put_links(struct writer *w, struct model *m, const struct ocf_re
                         break;
                 if (!discovery_lists(m, request, r))
                         continue;
-                put_link(w, r, writer_span(is_plain(r) ? &all : &secure));
+                put_link(w, r, writer_span(discovery_is_plain(r) ? &all : &secure));
                 n++;
         }
         rep_end_array(w, begun, n);

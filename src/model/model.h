@@ -47,7 +47,8 @@ struct model {
         uint8_t *scratch;            /* where answers are put together; grows to what was needed */
         size_t n_scratch;
         bool allow_insecure; /* [Security] AllowInsecure= */
-        /* May the one who asks for many values at once have this one? NULL: each that it reaches. */
+        /* May the one who asks for many values at once have this one, too? NULL: if it may be had in clear.
+         */
         bool (*may_read)(void *context, const struct ocf_request *request, const struct resource *r);
         void *may_read_context;
 };

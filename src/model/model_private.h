@@ -89,6 +89,7 @@ enum model_answer whole_answer_give(struct model *m, const struct ocf_request *r
 bool discovery_shows(const struct model *m, const struct ocf_request *request, const struct resource *r);
 /* ... and can be had the way that this question came. */
 bool discovery_reaches(const struct model *m, const struct ocf_request *request, const struct resource *r);
+bool discovery_is_plain(const struct resource *r); /* may be had over plain CoAP */
 bool discovery_lists(const struct model *m, const struct ocf_request *request, const struct resource *r);
 enum model_answer discovery_answer(struct model *m, const struct ocf_request *request,
                                    const struct route *route, struct ocf_response *response);

@@ -1,4 +1,4 @@
-#include "model_fixture.h"
+#include "secure_fixture.h"
 
 /* An app that keeps what it is asked, and answers when the test says so. */
 struct asked_app {
@@ -413,6 +413,107 @@ static void test_only_so_many_bytes_of_apps(void **state) {
         model_free(m);
 }
 
+/* ---- who may read what ---- */
+
+/* The security of the daemon, as far as a batch asks it. */
+static struct {
+        const char *denied; /* one href */
+        struct subject seen;
+} rights;
+
+static bool may_read(void *context, const struct ocf_request *q, const struct resource *r) {
+        assert_ptr_equal(context, &rights);
+        assert_true(r->mode != RESOURCE_SECURE);
+        rights.seen = q->subject;
+        return !rights.denied || strcmp(r->href, rights.denied) != 0;
+}
+
+static struct model *open_secure_house(void) {
+        struct model *m = secure_model_open();
+        struct resource_spec closed = lamp_spec("/closed", &owner.handler);
+
+        m->allow_insecure = true;
+        m->may_read = may_read;
+        m->may_read_context = &rights;
+        rights.denied = NULL;
+        owner = (struct told){ .handler = { &published } };
+        app = (struct asked_app){ .handler = { &asked } };
+        add(m, ":1.5", lamp_spec("/lamp", &owner.handler));
+        closed.insecure = false;
+        add(m, ":1.5", closed);
+        return m;
+}
+
+static void expect_in_batch(struct model *m, enum subject_kind kind, const char *hrefs) {
+        struct ocf_request q = request(COAP_GET, "/oic/res", "if=oic.if.b");
+        struct rep_token t;
+        struct span all, item, href;
+        char text[512] = "";
+
+        q.subject.kind = kind;
+        all = rep_of_answer(m, q);
+        assert_true(rep_next(&all, &t));
+        while (t.value.n--) {
+                assert_true(rep_skip(&all, &item));
+                href = text_of(item, "href");
+                append(text, sizeof(text), span_of(href.data + 42, href.n - 42)); /* behind ocf://<di> */
+                append(text, sizeof(text), SPAN_LITERAL(" "));
+        }
+        assert_string_equal(text, hrefs);
+}
+
+/* doxm can be read in clear as well, and still is in no batch. */
+static void test_a_batch_has_no_secure_resource_and_in_clear_only_what_is_in_clear(void **state) {
+        struct model *m = open_secure_house();
+
+        for (int again = 0; again < 2; again++) {
+                expect_in_batch(m, SUBJECT_ANON_CLEAR, "/oic/p /oic/d /lamp ");
+                expect_in_batch(m, SUBJECT_AUTH_CRYPT, "/oic/p /oic/d /lamp /closed ");
+        }
+        m->may_read = NULL; /* nobody says that it may */
+        expect_in_batch(m, SUBJECT_AUTH_CRYPT, "/oic/p /oic/d /lamp ");
+        model_free(m);
+}
+
+static void test_rights_decide_each_time(void **state) {
+        struct model *m = open_secure_house();
+        struct ocf_request q = request(COAP_GET, "/oic/res", "if=oic.if.b");
+        struct ocf_response r;
+
+        expect_in_batch(m, SUBJECT_AUTH_CRYPT, "/oic/p /oic/d /lamp /closed ");
+        rights.denied = "/closed"; /* an entry went */
+        expect_in_batch(m, SUBJECT_AUTH_CRYPT, "/oic/p /oic/d /lamp ");
+        rights.denied = NULL;
+        expect_in_batch(m, SUBJECT_AUTH_CRYPT, "/oic/p /oic/d /lamp /closed ");
+        q.subject = (struct subject){ .kind = SUBJECT_AUTH_CRYPT, .id = { { 5 } } };
+        ask(m, &q, &r);
+        assert_memory_equal(rights.seen.id.bytes, q.subject.id.bytes, 16);
+        model_free(m);
+}
+
+static void test_apps_are_not_asked_what_the_asker_may_not_read(void **state) {
+        struct model *m = open_secure_house();
+        struct ocf_request q = request(COAP_GET, "/oic/res", "if=oic.if.b");
+        struct ocf_response r;
+        struct span all, item;
+
+        q.subject.kind = SUBJECT_AUTH_CRYPT;
+        add(m, ":1.5", lamp_spec("/a", &app.handler));
+        rights.denied = "/a";
+        assert_int_equal(ask(m, &q, &r), MODEL_ANSWERED); /* there is no app to ask */
+        add(m, ":1.5", lamp_spec("/b", &app.handler));
+        start(m, q);
+        assert_int_equal(app.n, 1);
+        assert_true(span_equal_string(app.calls[0]->request.path, "/b"));
+        rights.denied = "/b"; /* while the app thinks */
+        answer_call(app.calls[0], said);
+        all = span_of(outcome.rep, outcome.n);
+        assert_int_equal(outcome.n_done, 1);
+        assert_false(find_item(all, "/b", &item));
+        assert_true(span_equal(rep_in(all, "/a"), EMPTY)); /* it may read this now, but nobody was asked */
+        model_free(m);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_all_that_is_listed_with_what_it_says),
@@ -425,6 +526,9 @@ int main(void) {
                 cmocka_unit_test(test_apps_that_answer_at_once_fail_or_leave),
                 cmocka_unit_test(test_only_so_many_at_one_time),
                 cmocka_unit_test(test_only_so_many_bytes_of_apps),
+                cmocka_unit_test(test_a_batch_has_no_secure_resource_and_in_clear_only_what_is_in_clear),
+                cmocka_unit_test(test_rights_decide_each_time),
+                cmocka_unit_test(test_apps_are_not_asked_what_the_asker_may_not_read),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
