@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SECURE_IDENTITY_MAX = 128, SECURE_KEY_MAX = 64, SECURE_SECONDS = 15 };
+enum { SECURE_IDENTITY_MAX = 128, SECURE_KEY_MAX = 64, SECURE_SECONDS = 40 };
 
 struct secure_options {
         bool stream; /* TLS over TCP, not DTLS */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MTU = 1280, FLIGHT_MS = 1000, HANDSHAKE_MS = 1000 * SECURE_SECONDS };
+enum { MTU = 1280, FLIGHT_MS = 400, HANDSHAKE_MS = 1000 * SECURE_SECONDS };
 
 static const struct {
         uint16_t suite;

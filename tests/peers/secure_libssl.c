@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { MTU = 1280 };
+enum { MTU = 1280, FLIGHT_US = 400000 };
 
 static SSL *ssl;
 static const struct secure_options *options;
@@ -67,6 +67,11 @@ static void set_certificates(SSL_CTX *context, const struct secure_options *o) {
         check(SSL_CTX_use_PrivateKey_file(context, o->private_key, SSL_FILETYPE_PEM), "the key");
 }
 
+/* By itself it would double its patience each time. */
+static unsigned patience(SSL *s, unsigned last_us) {
+        return FLIGHT_US;
+}
+
 static void wait_for_handshake(int fd, bool stream) {
         for (;;) {
                 struct timeval left = { .tv_sec = SECURE_SECONDS };
@@ -111,8 +116,10 @@ void secure_open(const struct secure_options *o, int fd, struct secure_facts *re
         BIO_set_nbio(bio, 1);
         ssl = SSL_new(context);
         SSL_set_bio(ssl, bio, bio);
-        if (!o->stream)
+        if (!o->stream) {
                 SSL_set_mtu(ssl, MTU);
+                DTLS_set_timer_cb(ssl, patience);
+        }
         BIO_socket_nbio(fd, 1);
         wait_for_handshake(fd, o->stream);
         certificate = SSL_get0_peer_certificate(ssl);

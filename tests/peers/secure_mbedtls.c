@@ -11,7 +11,7 @@
 #include <mbedtls/timing.h>
 #include <stdio.h>
 
-enum { MTU = 1280, FLIGHT_MS = 500, FLIGHT_MAX_MS = 4000 };
+enum { MTU = 1280, FLIGHT_MS = 400, FLIGHT_MAX_MS = 16000 };
 
 static mbedtls_ssl_context ssl;
 static mbedtls_ssl_config config;

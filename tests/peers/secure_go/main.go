@@ -8,7 +8,8 @@
 //	observe DEVICE HREF N              until N representations came
 //	psk DEVICE SUBJECT KEY             gives a peer a key (hex)
 //	ace DEVICE SUBJECT PERMISSION HREF...   SUBJECT: a UUID, anon-clear or auth-crypt; HREF: or a wildcard
-//	identity                           what this tool is called
+//	ask URI IDENTITY KEY HREF          of a server that is not ours, with a key (hex); KEY -: anonymously
+//	identity [FOLDER]                  what this tool is called; its chain, key and root as files there
 //	disown DEVICE
 //
 // It prints a JSON object for each step and for what came of it; the last one of a run that failed has "error", and the
@@ -16,6 +17,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/tls"
@@ -26,6 +28,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -55,7 +58,8 @@ func newUUID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-func uuidBytes(text string) []byte {
+// bytesOf reads hex, or a UUID.
+func bytesOf(text string) []byte {
 	b, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
 	must(err)
 	return b
@@ -94,6 +98,19 @@ func (t *tool) identity(peer string) *credentials {
 	return &credentials{chain: &tls.Certificate{Certificate: chain, PrivateKey: key}, roots: roots, peer: peer}
 }
 
+// export writes what another program needs to be this tool: chain.pem, key.pem, root.pem.
+func (t *tool) export(folder string) {
+	as := t.identity("")
+	files := map[string]string{
+		"chain.pem": pemOf("CERTIFICATE", as.chain.Certificate[0]) + pemOf("CERTIFICATE", t.Authority),
+		"key.pem":   pemOf("EC PRIVATE KEY", t.Key),
+		"root.pem":  pemOf("CERTIFICATE", t.Authority),
+	}
+	for name, text := range files {
+		must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600))
+	}
+}
+
 // to opens a session with a device that is ours.
 func (t *tool) to(device, scheme, with string) *session {
 	d, isOurs := t.Devices[device]
@@ -101,7 +118,7 @@ func (t *tool) to(device, scheme, with string) *session {
 		must(fmt.Errorf("%s is not ours", device))
 	}
 	uri := map[string]string{"coaps": d.Secured, "coaps+tcp": d.SecuredTCP}[scheme]
-	as := map[string]*credentials{"psk": {identity: uuidBytes(t.Owner), key: d.Key}, "certificate": nil}[with]
+	as := map[string]*credentials{"psk": {identity: bytesOf(t.Owner), key: d.Key}, "certificate": nil}[with]
 	if with == "certificate" {
 		as = t.identity(device)
 	}
@@ -164,9 +181,7 @@ func (t *tool) use(s *session, verb string, args []string, seconds float64) erro
 		must(err)
 		return s.observe(args[0], n, seconds)
 	case "psk":
-		key, err := hex.DecodeString(args[1])
-		must(err)
-		private := object{"data": key, "encoding": "oic.sec.encoding.raw"}
+		private := object{"data": bytesOf(args[1]), "encoding": "oic.sec.encoding.raw"}
 		return change(s, "/oic/sec/cred", object{"creds": list{object{"subjectuuid": args[0], "credtype": symmetric, "privatedata": private}}})
 	case "ace":
 		body, err := entry(args[0], args[1], args[2:])
@@ -192,7 +207,23 @@ func main() {
 	t := load(*state)
 	switch verb := args[0]; verb {
 	case "identity":
+		if len(args) > 1 {
+			t.export(args[1])
+		}
 		say(map[string]any{"owner": t.Owner})
+	case "ask":
+		with := &credentials{anonymous: true}
+		if args[3] != "-" {
+			with = &credentials{identity: bytesOf(args[2]), key: bytesOf(args[3])}
+		}
+		s, err := open(args[1], with)
+		must(err)
+		m, err := s.Get(context.Background(), args[4])
+		must(err)
+		body, err := m.ReadBody()
+		must(err)
+		say(map[string]any{"code": code(m.Code()), "payload": hex.EncodeToString(body)})
+		s.Close()
 	case "discover":
 		must(discover(*family, args[1], *seconds))
 	case "own":

@@ -147,7 +147,7 @@ func (t *tool) entries(links []link) list {
 
 // provision is done on a second session, with the new key, while the first one is still open.
 func (t *tool) provision(uri string, key []byte, links []link) error {
-	s, err := open(uri, &credentials{identity: uuidBytes(t.Owner), key: key})
+	s, err := open(uri, &credentials{identity: bytesOf(t.Owner), key: key})
 	if err != nil {
 		return err
 	}
