@@ -233,7 +233,7 @@ static void test_another_device_is_meant(void **state) {
         struct model *m = open_house();
         struct ocf_request q = request(COAP_GET, "/lamp", by_new);
         struct ocf_response r;
-        struct span links, link;
+        struct span links, link = SPAN_NULL;
 
         assert_int_equal(fault_of(m, q), FAULT_NOT_FOUND);
         rename_device(m->devices[0]);
