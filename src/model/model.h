@@ -118,8 +118,7 @@ enum resource_mode {
         RESOURCE_CORE,      /* a handler in C of ours: /oic/res, /oic/d, /oic/p */
         RESOURCE_PUBLISHED, /* the app publishes values, we answer */
         RESOURCE_HANDLED,   /* the app answers each request */
-        RESOURCE_SECURE,    /* the secure resources of a device, and what else its security answers:
-                               /oic/sec/doxm,    /oic/mnt */
+        RESOURCE_SECURE,    /* the device's security answers: /oic/sec/doxm, /oic/mnt */
 };
 
 /* When a secure resource may be had over plain CoAP: the first steps of a transfer are in clear. */
