@@ -349,9 +349,72 @@ TALKS.update({
 })
 
 
+# ---- four addresses at the secure ports of a device, see fuzz_sessions.c ----
+
+ENTER, TO_SERVER, TO_CLIENT, BEND, FORGE, PAUSE, SPEAK, CHANGE = range(8)
+CONNECTION = 3
+FOR_SALE, HAS_OWNER = b"\x00", b"\x01"
+AS_OWNER, AS_OTHER, WITH_A_WRONG_KEY, WITH_A_PIN = 0, 2, 4, 6
+ANON = 1
+REMOVE, ADD, RESET, OWN, CHOOSE, CLOSE_ALL, CLOSE_ONE, HANG_UP = range(8)
+
+
+def at(who, step, *more, flags=0):
+    return bytes([step | (who | flags) << 3, *more])
+
+
+def change(what, which=0):
+    return bytes([CHANGE | (what | which << 3) << 3])
+
+
+def enter(who, how, turns=3):
+    return at(who, ENTER, how) + (at(who, TO_SERVER) + at(who, TO_CLIENT)) * turns
+
+
+def chat(who):
+    return at(who, SPEAK, flags=8) + at(who, TO_SERVER) + at(who, SPEAK, flags=4) + at(who, TO_CLIENT)
+
+
+def pause(n):
+    return bytes([PAUSE | n << 3])
+
+
+JUST_WORKS, PIN = change(CHOOSE), change(CHOOSE, 1)
+VISITS = {
+    "owner": HAS_OWNER + enter(0, AS_OWNER) + chat(0),
+    "owner-connection": HAS_OWNER + enter(CONNECTION, AS_OWNER) + chat(CONNECTION) + change(HANG_UP),
+    "wrong-key": HAS_OWNER + enter(0, WITH_A_WRONG_KEY),
+    "anonymous-when-owned": HAS_OWNER + enter(0, ANON),
+    "just-works": FOR_SALE + JUST_WORKS + enter(0, ANON) + chat(0) + change(OWN) + enter(0, AS_OWNER) + chat(0),
+    "just-works-connection": FOR_SALE + JUST_WORKS + enter(CONNECTION, ANON) + chat(CONNECTION),
+    "pin": FOR_SALE + PIN + enter(0, WITH_A_PIN) + chat(0),
+    "pin-wanted-none-given": FOR_SALE + PIN + enter(0, AS_OWNER) + enter(1, ANON),
+    "two-takers": FOR_SALE + JUST_WORKS + at(0, ENTER, ANON) + at(1, ENTER, ANON)
+    + b"".join(at(who, step) for _ in range(3) for step in (TO_SERVER, TO_CLIENT) for who in (0, 1)) + chat(0) + chat(1),
+    "full": HAS_OWNER + b"".join(enter(who, AS_OWNER) for who in range(4)) + b"".join(chat(who) for who in range(4)),
+    "comes-back": HAS_OWNER + enter(0, AS_OWNER) + chat(0) + enter(0, AS_OWNER) + chat(0),
+    "comes-back-halfway": HAS_OWNER + enter(0, AS_OWNER) + enter(0, AS_OWNER, 1) + chat(0),
+    "another-takes-the-address": HAS_OWNER + enter(0, AS_OWNER) + enter(0, WITH_A_WRONG_KEY) + at(0, SPEAK, flags=4),
+    "idle": HAS_OWNER + enter(0, AS_OWNER) + chat(0) + pause(31) + chat(0),
+    "half-open": HAS_OWNER + b"".join(enter(who, AS_OWNER, 1) for who in range(4)) + pause(20) * 8,
+    "deleted": HAS_OWNER + enter(0, AS_OTHER) + chat(0) + change(REMOVE, 1) + chat(0),
+    "reset": HAS_OWNER + enter(0, AS_OWNER) + change(RESET) + JUST_WORKS + enter(0, ANON) + chat(0),
+    "closed": HAS_OWNER + enter(0, AS_OWNER) + change(CLOSE_ONE) + at(0, TO_CLIENT) + enter(1, AS_OWNER) + change(CLOSE_ALL),
+    "doubled": HAS_OWNER + at(0, ENTER, AS_OWNER) + (at(0, TO_SERVER, flags=8) + at(0, TO_CLIENT, flags=8)) * 6 + chat(0),
+    "hello-on-a-living-session": HAS_OWNER + enter(0, AS_OWNER) + at(0, FORGE, 0, 115)
+    + bytes.fromhex("16fefd0000000000000000006601") + bytes(101) + chat(0),
+    "silent-connection": HAS_OWNER + at(CONNECTION, ENTER, AS_OWNER) + pause(20) * 8,
+    "another-method-meanwhile": FOR_SALE + JUST_WORKS + at(0, ENTER, ANON) + at(0, TO_SERVER) + at(0, TO_CLIENT) + at(0, TO_SERVER)
+    + pause(24) + PIN + at(0, TO_CLIENT) + at(0, TO_SERVER) * 8 + chat(0),
+    "key-deleted-meanwhile": HAS_OWNER + at(0, ENTER, AS_OTHER) + (at(0, TO_SERVER) + at(0, TO_CLIENT)) * 2
+    + at(0, TO_SERVER, flags=16) + change(REMOVE, 1) + at(0, TO_SERVER) * 2 + chat(0),
+    "lost-transfer": FOR_SALE + JUST_WORKS + enter(0, ANON) + change(CLOSE_ONE) + enter(1, ANON),
+}
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS)):
+    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("sessions", VISITS)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             (root / name / file).write_bytes(content)
