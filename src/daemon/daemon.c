@@ -39,16 +39,32 @@ static void on_datagram(void *context, const struct coap_peer *peer, unsigned vi
         pipeline_receive(((struct daemon *)context)->pipeline, peer, via, data);
 }
 
+static void on_secure_datagram(void *context, const struct coap_peer *peer, unsigned via, uint8_t *data,
+                               size_t n) {
+        secure_link_datagram(((struct daemon *)context)->link, peer, via, data, n);
+}
+
 static bool on_stream_open(void *context, const struct coap_peer *peer, bool secure) {
-        return !secure && pipeline_stream_open(((struct daemon *)context)->pipeline, peer);
+        struct daemon *d = context;
+
+        return secure ? secure_link_stream_open(d->link, peer) : pipeline_stream_open(d->pipeline, peer);
 }
 
 static size_t on_stream_data(void *context, const struct coap_peer *peer, struct span data) {
-        return pipeline_stream_receive(((struct daemon *)context)->pipeline, peer, data);
+        struct daemon *d = context;
+
+        if (net_port_is_secure(d->net, peer))
+                return secure_link_stream_data(d->link, peer, data);
+        return pipeline_stream_receive(d->pipeline, peer, data);
 }
 
 static void on_stream_closed(void *context, const struct coap_peer *peer) {
-        pipeline_stream_closed(((struct daemon *)context)->pipeline, peer);
+        struct daemon *d = context;
+
+        if (net_port_is_secure(d->net, peer))
+                secure_link_stream_closed(d->link, peer);
+        else
+                pipeline_stream_closed(d->pipeline, peer);
 }
 
 static void on_close_stream(void *context, const struct coap_peer *peer) {
@@ -56,7 +72,7 @@ static void on_close_stream(void *context, const struct coap_peer *peer) {
 }
 
 static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
-        return pipeline_transmit(((struct daemon *)context)->pipeline, ret_to, buf, n);
+        return secure_link_next(((struct daemon *)context)->link, ret_to, buf, n);
 }
 
 static void on_received(void *context) {
@@ -80,7 +96,11 @@ static void on_changed(void *context) {
 }
 
 static void on_lost(void *context, const uint8_t *ip, uint32_t interface) {
-        pipeline_forget_local(((struct daemon *)context)->pipeline, ip, interface);
+        struct daemon *d = context;
+
+        pipeline_forget_local(d->pipeline, ip, interface);
+        if (d->link)
+                secure_link_forget_local(d->link, ip, interface);
 }
 
 static void on_notice(void *context, const char *id, const char *text) {
@@ -90,24 +110,6 @@ static void on_notice(void *context, const char *id, const char *text) {
                 diag_notice(id, text);
                 d->status_is_stale = true;
         }
-}
-
-static const char *method_name(uint8_t method) {
-        static const char *const names[] = {
-                "?", "GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH"
-        };
-
-        return method < ARRAY_SIZE(names) ? names[method] : "?";
-}
-
-static void on_denied(void *context, const struct ocf_request *request, const struct route *route,
-                      const char *reason) {
-        char address[INET6_ADDRSTRLEN] = "", peer[INET6_ADDRSTRLEN + 16];
-        bool v4 = coap_peer_is_ipv4(&request->peer);
-
-        inet_ntop(v4 ? AF_INET : AF_INET6, request->peer.remote_ip + (v4 ? 12 : 0), address, sizeof(address));
-        snprintf(peer, sizeof(peer), v4 ? "%s:%u" : "[%s]:%u", address, request->peer.remote_port);
-        diag_access_denied(peer, route->resource->href, method_name(request->method), reason);
 }
 
 /* ---- before the loop sleeps ---- */
@@ -156,6 +158,13 @@ static void tell_bus_state(struct daemon *d) {
                    strerror(error));
 }
 
+static uint64_t next_deadline(const struct daemon *d) {
+        uint64_t due = ocf_min_u64(pipeline_deadline(d->pipeline), model_deadline(d->model));
+
+        due = ocf_min_u64(due, secure_link_deadline(d->link));
+        return ocf_min_u64(due, secure_deadline(d->secure));
+}
+
 static void daemon_settle(struct daemon *d) {
         uint64_t now_ms = clock_now_ms();
 
@@ -165,11 +174,13 @@ static void daemon_settle(struct daemon *d) {
         bus_loop_settle(d->bus_loop); /* may change the model: */
         tell(d);
         channels_flush(d->channels);
+        secure_wake(d->secure);
         pipeline_wake(d->pipeline);
+        secure_link_wake(d->link);
         net_flush(d->net);
         tell_bus_state(d);
         bus_loop_arm(d->bus_loop);
-        deadline_timer_set(d->timer, ocf_min_u64(pipeline_deadline(d->pipeline), model_deadline(d->model)));
+        deadline_timer_set(d->timer, next_deadline(d));
 }
 
 static void on_prepare(uv_prepare_t *prepare) {
@@ -299,7 +310,11 @@ static int open_pipeline(struct daemon *d) {
                 .model = d->model,
                 .coap = coap_config_default,
                 .now = on_now,
-                .denied = on_denied,
+                .denied = daemon_denied,
+                .session = daemon_session,
+                .svr = daemon_svr,
+                .wall = daemon_wall,
+                .secure_request = daemon_secure_request,
                 .close_stream = on_close_stream,
                 .context = d,
         };
@@ -316,10 +331,12 @@ static int open_net(struct daemon *d) {
                 .deny = (const char *const *)d->config->deny_interfaces,
                 .n_deny = d->config->n_deny_interfaces,
                 .tcp = d->config->tcp,
+                .secure = true,
         };
         const struct net_events events = {
                 .context = d,
                 .datagram = on_datagram,
+                .secure_datagram = on_secure_datagram,
                 .stream_open = on_stream_open,
                 .stream_data = on_stream_data,
                 .stream_closed = on_stream_closed,
@@ -378,7 +395,8 @@ static int open_handles(struct daemon *d) {
 
 static int daemon_open(struct daemon *d) {
         static int (*const steps[])(struct daemon *) = {
-                open_rules, open_store, open_model, open_pipeline, open_net, open_bus, open_handles,
+                open_rules, open_store,         open_model, open_pipeline,
+                open_net,   daemon_open_secure, open_bus,   open_handles,
         };
         int r;
 
@@ -434,6 +452,8 @@ struct daemon *daemon_free(struct daemon *d) {
         d->bus_loop = bus_loop_free(d->bus_loop);
         d->bus = bus_free(d->bus);
         d->channels = channels_free(d->channels);
+        d->store = store_close(d->store); /* what waits for it is answered while all is there */
+        d->pin_command = pin_command_free(d->pin_command);
         d->net = net_free(d->net);
         if (d->loop_is_open) {
                 uv_run(&d->loop, UV_RUN_DEFAULT); /* only closing handles are left */
@@ -441,9 +461,10 @@ struct daemon *daemon_free(struct daemon *d) {
         }
         d->model = model_free(d->model);
         d->pipeline = pipeline_free(d->pipeline);
+        d->link = secure_link_free(d->link);
+        d->secure = secure_free(d->secure);
         status_deinit(&d->status);
         d->apps = apps_free(d->apps);
-        d->store = store_close(d->store);
         return ocf_free(d);
 }
 
@@ -456,7 +477,10 @@ int daemon_run(struct daemon *d) {
                 return d->result;
         if (d->hrefs_are_stale)
                 save_hrefs(&d->hrefs_timer);
+        secure_stop(d->secure);
         pipeline_say_goodbye(d->pipeline);
         net_flush(d->net);
-        return 0;
+        secure_link_close_all(d->link);
+        net_flush(d->net);
+        return d->restarts ? DAEMON_E_RESTART : 0;
 }

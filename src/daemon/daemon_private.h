@@ -10,8 +10,11 @@
 #include "daemon/config.h"
 #include "daemon/deadline_timer.h"
 #include "daemon/net.h"
+#include "daemon/pin_command.h"
 #include "daemon/pipeline.h"
 #include "daemon/random.h"
+#include "daemon/secure.h"
+#include "daemon/secure_link.h"
 #include "daemon/status.h"
 #include "daemon/store.h"
 
@@ -26,6 +29,9 @@ struct daemon {
         struct model *model;
         struct pipeline *pipeline;
         struct net *net;
+        struct secure *secure;    /* NULL until the devices are there */
+        struct secure_link *link; /* likewise */
+        struct pin_command *pin_command;
         struct bus *bus;
         struct bus_loop *bus_loop;
         struct bus_control control;
@@ -39,12 +45,28 @@ struct daemon {
         bool hrefs_are_stale;
         bool handles_are_open;
         bool status_is_stale;
+        bool restarts; /* daemon_run() says so */
         int bus_error; /* what was told last: 0 connected, -1 nothing yet */
         int result;    /* negative errno that ends daemon_run() */
 };
 
 /* control.c: what the bus asks of us. */
 void daemon_fill_control(struct daemon *d);
+
+/* daemon_secure.c: after the devices are there. 0; negative errno. */
+int daemon_open_secure(struct daemon *d);
+
+/* and what the pipeline is told with */
+struct svr_session *daemon_session(void *context, const struct coap_peer *peer);
+const struct svr *daemon_svr(void *context, uint16_t device);
+int64_t daemon_wall(void *context);
+void daemon_secure_request(void *context, const struct resource *r, struct call *call);
+void daemon_denied(void *context, const struct ocf_request *request, const struct route *route,
+                   const struct access_verdict *verdict);
+
+#define DAEMON_PEER_TEXT 64
+const char *daemon_peer_text(const struct coap_peer *p,
+                             char buf[static DAEMON_PEER_TEXT]); /* address and port */
 
 /* Ends daemon_run() with this error. */
 void daemon_fail(struct daemon *d, int error);

@@ -116,7 +116,9 @@ int main(int argc, char **argv) {
                 config_deinit(&config);
                 return STATUS_NOTCONFIGURED;
         }
-        r = check ? check_rules(&config) : serve(&config);
+        do
+                r = check ? check_rules(&config) : serve(&config);
+        while (r == DAEMON_E_RESTART);
         config_deinit(&config);
         return r == 0 ? EXIT_SUCCESS : r == DAEMON_E_REFUSED ? STATUS_NOTCONFIGURED : EXIT_FAILURE;
 }

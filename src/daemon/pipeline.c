@@ -1,7 +1,6 @@
 #include "daemon/pipeline.h"
 #include "base/memory.h"
 #include "daemon/wire_format.h"
-#include "security/access.h"
 
 #include <errno.h>
 #include <string.h>
@@ -61,19 +60,51 @@ static enum access_subject access_subject_of(enum subject_kind kind) {
         return ACCESS_ANON_CLEAR;
 }
 
-static bool may(struct pipeline *p, const struct ocf_request *request, const struct route *route) {
-        struct access_verdict verdict = access_decide(&(struct access_question){
-                .owned = false, /* until onboarding exists */
+static struct svr_session *session_of(struct pipeline *p, const struct coap_peer *peer) {
+        return peer->channel && p->config.session ? p->config.session(p->config.context, peer) : NULL;
+}
+
+/* What access is decided from. A device that serves nothing secure is taken for one that somebody owns. */
+static struct access_verdict verdict_on(struct pipeline *p, const struct ocf_request *request,
+                                        const struct resource *r, enum interface interface) {
+        const struct svr *svr = p->config.svr ? p->config.svr(p->config.context, r->device->index) : NULL;
+        struct svr_snapshot snapshot;
+
+        if (svr)
+                snapshot = svr_snapshot(svr);
+        return access_decide(&(struct access_question){
+                .owned = p->config.svr && !svr,
                 .allow_insecure = p->config.model->allow_insecure,
                 .subject = access_subject_of(request->subject.kind),
                 .method = request->method,
-                .resource_is_core = route->resource->mode == RESOURCE_CORE,
-                .resource_is_insecure = route->resource->insecure,
+                .resource_is_core = r->mode == RESOURCE_CORE,
+                .resource_is_insecure = r->insecure,
+                .snapshot = svr ? &snapshot : NULL,
+                .session = session_of(p, &request->peer),
+                .href = span_of_string(r->href),
+                .resource = r->mode == RESOURCE_SECURE ? ACCESS_DCR : ACCESS_VERTICAL,
+                .resource_is_discoverable = r->discoverable,
+                .resource_has_secure_endpoint = resource_has_secure_endpoint(r),
+                .resource_has_plain_endpoint = resource_has_plain_endpoint(r),
+                .creates = interface == INTERFACE_CREATE,
+                .wall_s = p->config.wall ? p->config.wall(p->config.context) : -1,
         });
+}
+
+static bool may(struct pipeline *p, const struct ocf_request *request, const struct route *route) {
+        struct access_verdict verdict = verdict_on(p, request, route->resource, route->interface);
 
         if (!verdict.granted && p->config.denied)
-                p->config.denied(p->config.context, request, route, access_reason_text(verdict.reason));
+                p->config.denied(p->config.context, request, route, &verdict);
         return verdict.granted;
+}
+
+/* Of who asks for many at once: what it may not read is left out, and is no refusal worth a line. */
+static bool may_read(void *context, const struct ocf_request *request, const struct resource *r) {
+        struct ocf_request one = *request;
+
+        one.method = COAP_GET;
+        return verdict_on(context, &one, r, r->default_interface).granted;
 }
 
 static enum outcome refuse(struct ocf_response *ret, enum fault fault) {
@@ -227,17 +258,19 @@ static void pending_done(struct call *call, const struct ocf_response *response)
         struct resource *r = model_resource_by_number(p->config.model, call->resource);
         struct ocf_response merged = *response;
         bool observable = r && !r->removed && r->observable && n->wants_observe;
+        bool is_app = r && r->mode != RESOURCE_SECURE;
 
         look_at_clock(p);
         if (!response->fault && call->request.method != COAP_GET && r && !r->removed)
                 resource_changed(r); /* whoever observes should not depend on the app to think of it */
-        if (retrieve_after_update(n, response))
+        if (is_app && retrieve_after_update(n, response))
                 return;
         if (n->retrieving) {
                 merged = response->fault ? n->first : *response;
                 merged.code = n->first.code;
         }
-        if (r && !merged.fault && call->interface == INTERFACE_BASELINE && call->request.method == COAP_GET)
+        if (is_app && !merged.fault && call->interface == INTERFACE_BASELINE &&
+            call->request.method == COAP_GET)
                 merged.rep = resource_with_common(r, merged.rep);
         if (n->local)
                 call_answer(n->local, &merged);
@@ -254,17 +287,29 @@ static void pending_done(struct call *call, const struct ocf_response *response)
 static void ask(struct pending *n, const struct route *route) {
         struct resource *r = route->resource;
 
-        r->handler->vtable->request(r->handler, r, &n->call); /* may answer at once: n is gone then */
+        /* May answer at once: n is gone then. */
+        if (r->mode == RESOURCE_SECURE)
+                n->pipeline->config.secure_request(n->pipeline->config.context, r, &n->call);
+        else
+                r->handler->vtable->request(r->handler, r, &n->call);
 }
 
 /* ---- from the wire ---- */
 
-static struct ocf_request request_of_event(const struct coap_event *e) {
+static struct subject subject_of(struct pipeline *p, const struct coap_peer *peer) {
+        const struct svr_session *session = session_of(p, peer);
+
+        if (!session)
+                return (struct subject){ .kind = SUBJECT_ANON_CLEAR };
+        return (struct subject){ .kind = SUBJECT_AUTH_CRYPT, .id = session->id };
+}
+
+static struct ocf_request request_of_event(struct pipeline *p, const struct coap_event *e) {
         struct ocf_request r = {
                 .method = e->request.method,
                 .multicast = e->request.multicast,
                 .device = e->peer.device,
-                .subject = { .kind = SUBJECT_ANON_CLEAR },
+                .subject = subject_of(p, &e->peer),
                 .path = e->request.path,
                 .query = e->request.query,
                 .accept = e->request.accept,
@@ -296,7 +341,7 @@ static bool precondition_fails(const struct coap_request *request, const struct 
 }
 
 static void on_request(struct pipeline *p, const struct coap_event *e) {
-        struct ocf_request request = request_of_event(e);
+        struct ocf_request request = request_of_event(p, e);
         struct ocf_response response = { 0 };
         struct route route;
         struct pending *n;
@@ -351,7 +396,7 @@ static struct pending *pending_for_observers(struct pipeline *p, uint64_t resour
 
 static void on_notify(struct pipeline *p, const struct coap_event *e) {
         struct resource *r = model_resource_by_number(p->config.model, e->resource);
-        struct ocf_request request = request_of_event(e);
+        struct ocf_request request = request_of_event(p, e);
         struct ocf_response response = { 0 };
         struct pending *n;
         struct route route;
@@ -454,6 +499,12 @@ void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer) {
         on_events(p);
 }
 
+void pipeline_session_closed(struct pipeline *p, const struct coap_peer *peer) {
+        look_at_clock(p);
+        coap_endpoint_session_closed(p->endpoint, p->now_ms, peer);
+        on_events(p);
+}
+
 void pipeline_wake(struct pipeline *p) {
         p->transmitting = false;
         look_at_clock(p);
@@ -511,6 +562,21 @@ void pipeline_tell(struct pipeline *p, const struct model_event *event) {
                 coap_endpoint_notify(p->endpoint, p->now_ms, r->number);
 }
 
+/* Each observer becomes due, and on the way to it the question is asked again. */
+void pipeline_recheck(struct pipeline *p, uint16_t device) {
+        look_at_clock(p);
+        LIST_FOR_EACH(i, &p->config.model->devices[device]->resources)
+        coap_endpoint_notify(p->endpoint, p->now_ms, LIST_ENTRY(i, struct resource, device_link)->number);
+}
+
+void pipeline_end_observers(struct pipeline *p, uint16_t device) {
+        look_at_clock(p);
+        LIST_FOR_EACH(i, &p->config.model->devices[device]->resources)
+        coap_endpoint_end_observers(p->endpoint, p->now_ms,
+                                    LIST_ENTRY(i, struct resource, device_link)->number,
+                                    COAP_SERVICE_UNAVAILABLE, -1);
+}
+
 void pipeline_say_goodbye(struct pipeline *p) {
         look_at_clock(p);
         for (size_t i = 0; i < p->config.model->n_devices; i++)
@@ -554,6 +620,10 @@ int pipeline_new(struct pipeline **ret, const struct pipeline_config *config) {
                 return -ENOMEM;
         }
         p->endpoint = coap_endpoint_init(p->memory, &config->coap);
+        if (config->svr) {
+                config->model->may_read = may_read;
+                config->model->may_read_context = p;
+        }
         *ret = p;
         return 0;
 }

@@ -13,6 +13,7 @@
 
 #include "model/route.h"
 #include "protocol/coap_endpoint.h"
+#include "security/access.h"
 
 struct pipeline;
 
@@ -22,7 +23,15 @@ struct pipeline_config {
         uint64_t (*now)(void *context); /* CLOCK_BOOTTIME, ms */
         /* A refusal worth a line in the journal. */
         void (*denied)(void *context, const struct ocf_request *request, const struct route *route,
-                       const char *reason);
+                       const struct access_verdict *verdict);
+        /* What the peer of a channel has proven, or NULL; the secure resources of a device, or NULL; and
+         * seconds since 1970, negative when the clock is not trusted. All are NULL where nothing is secure.
+         */
+        struct svr_session *(*session)(void *context, const struct coap_peer *peer);
+        const struct svr *(*svr)(void *context, uint16_t device);
+        int64_t (*wall)(void *context);
+        /* A request to a RESOURCE_SECURE that is granted: answered through the call. */
+        void (*secure_request)(void *context, const struct resource *r, struct call *call);
         /* This connection is over: once all is written that pipeline_transmit() has for it. */
         void (*close_stream)(void *context, const struct coap_peer *peer);
         void *context;
@@ -43,6 +52,9 @@ bool pipeline_stream_open(struct pipeline *p, const struct coap_peer *peer);
 size_t pipeline_stream_receive(struct pipeline *p, const struct coap_peer *peer, struct span data);
 void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer);
 
+/* A secure session over datagrams is over. */
+void pipeline_session_closed(struct pipeline *p, const struct coap_peer *peer);
+
 /* The loop turned: before pipeline_transmit(), which takes it that no time passes between its calls. */
 void pipeline_wake(struct pipeline *p);
 
@@ -56,6 +68,11 @@ void pipeline_request(struct pipeline *p, struct call *call);
 
 /* What the model says happened, for those who observe from the wire. */
 void pipeline_tell(struct pipeline *p, const struct model_event *event);
+
+/* Who observes something of this device may no more be allowed to: each is told anew, or that it is over. And
+ * all of them: that it is over (5.03), before a reset. */
+void pipeline_recheck(struct pipeline *p, uint16_t device);
+void pipeline_end_observers(struct pipeline *p, uint16_t device);
 
 /* Before a clean stop: observers learn that they must register again (5.03). */
 void pipeline_say_goodbye(struct pipeline *p);

@@ -285,6 +285,7 @@ static int begin_psk(struct session *c, const struct svr *svr, uint16_t suite, c
                 .stream = c->peer.stream,
                 .suite = suite,
                 .first_message = hello->message_seq,
+                .first_record = hello->record_seq,
                 .keep_secrets = svr->machine.state == SVR_RFOTM,
                 .psk = find_key,
                 .context = c,

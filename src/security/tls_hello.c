@@ -138,16 +138,18 @@ static bool take_u24(struct span *s, uint32_t *ret) {
 }
 
 int tls_hello_read(struct tls_hello *ret, bool stream, struct span data) {
-        struct span record, sequence, body;
+        struct span record, body;
         uint32_t n_message, offset, n_fragment;
-        uint16_t version, epoch, message_seq = 0;
+        uint16_t version, epoch, seq_high = 0, message_seq = 0;
+        uint32_t seq_low = 0;
         uint8_t type, message;
         int r;
 
         if (!span_take_u8(&data, &type) || type != RECORD_HANDSHAKE || !span_take_u16(&data, &version) ||
             version >> 8 != (stream ? 0x03 : 0xfe))
                 return TLS_HELLO_E_NO_HELLO;
-        if (!stream && (!span_take_u16(&data, &epoch) || epoch || !span_take(&data, 6, &sequence)))
+        if (!stream && (!span_take_u16(&data, &epoch) || epoch || !span_take_u16(&data, &seq_high) ||
+                        !span_take_u32(&data, &seq_low)))
                 return TLS_HELLO_E_NO_HELLO;
         if (!take_vector16(&data, &record))
                 return stream ? TLS_HELLO_E_FRAGMENT : TLS_HELLO_E_MALFORMED; /* more may come */
@@ -169,8 +171,10 @@ int tls_hello_read(struct tls_hello *ret, bool stream, struct span data) {
         if (record.n)
                 return TLS_HELLO_E_MALFORMED; /* nothing may follow in the same record */
         r = tls_hello_read_body(ret, stream, body);
-        if (!r)
+        if (!r) {
                 ret->message_seq = message_seq;
+                ret->record_seq = (uint64_t)seq_high << 32 | seq_low;
+        }
         return r;
 }
 

@@ -23,6 +23,7 @@ struct tls_hello {
         struct span body;   /* the message without its header */
         struct span suites; /* two bytes each */
         uint16_t message_seq;
+        uint64_t record_seq; /* the answer's begins with this number (RFC 6347 4.2.1) */
         bool extended_master_secret, encrypt_then_mac;
         bool renegotiation_info; /* the extension, or the signalling suite */
         bool point_formats;      /* the extension is there */

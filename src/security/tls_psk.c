@@ -583,6 +583,7 @@ static int start(struct tls_psk *p, uint64_t now_ms) {
                 return -ENOMEM;
         if (!p->base.client) {
                 h->reassembly.next_seq = p->config.first_message;
+                p->write_seq[0] = p->config.first_record;
                 return 0;
         }
         crypto_random(p->secrets.client_random, TLS_RANDOM);

@@ -23,7 +23,7 @@ static uint32_t draw(void *context) {
 }
 
 static void on_denied(void *context, const struct ocf_request *q, const struct route *route,
-                      const char *reason) {
+                      const struct access_verdict *verdict) {
         n_denied++;
 }
 

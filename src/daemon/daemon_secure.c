@@ -1,0 +1,254 @@
+#include "daemon/daemon_private.h"
+#include "daemon/clock.h"
+#include "daemon/diag.h"
+#include "protocol/coap_code.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * The secure side, wired: sockets, sessions, secure resources, pipeline and
+ * people, each told of the others what it must know and no more.
+ */
+
+/* ---- what the pipeline asks ---- */
+
+struct svr_session *daemon_session(void *context, const struct coap_peer *peer) {
+        struct daemon *d = context;
+
+        return d->link ? secure_link_session(d->link, peer) : NULL;
+}
+
+const struct svr *daemon_svr(void *context, uint16_t device) {
+        struct daemon *d = context;
+
+        return d->secure ? secure_svr(d->secure, device) : NULL;
+}
+
+/* A clock that says a time before this program was made is none. */
+int64_t daemon_wall(void *context) {
+        int64_t now_s = (int64_t)time(NULL);
+
+        return now_s < CLOCK_FLOOR_S ? -1 : now_s;
+}
+
+void daemon_secure_request(void *context, const struct resource *r, struct call *call) {
+        secure_request(((struct daemon *)context)->secure, r, call);
+}
+
+static const char *method_name(uint8_t method) {
+        static const char *const names[] = {
+                "?", "GET", "POST", "PUT", "DELETE", "FETCH", "PATCH", "iPATCH"
+        };
+
+        return method < ARRAY_SIZE(names) ? names[method] : "?";
+}
+
+const char *daemon_peer_text(const struct coap_peer *p, char buf[static DAEMON_PEER_TEXT]) {
+        char address[INET6_ADDRSTRLEN] = "";
+        bool v4 = coap_peer_is_ipv4(p);
+
+        inet_ntop(v4 ? AF_INET : AF_INET6, p->remote_ip + (v4 ? 12 : 0), address, sizeof(address));
+        snprintf(buf, DAEMON_PEER_TEXT, v4 ? "%s:%u" : "[%s]:%u", address, p->remote_port);
+        return buf;
+}
+
+/* security.md 7, AC-1: who asked for what, as whom, in which state. */
+static void audit_denial(struct daemon *d, const char *peer, const char *subject,
+                         const struct ocf_request *request, const struct resource *r, const char *state,
+                         const char *roles) {
+        const struct span details[] = {
+                span_of_string(peer),    span_of_string(subject),
+                span_of_string(r->href), span_of_string(method_name(request->method)),
+                span_of_string(state),   span_of_string(roles),
+        };
+
+        secure_audit(d->secure, request->device,
+                     &(struct svr_event){ .id = "AC-1",
+                                          .category = SVR_AEL_ACCESS,
+                                          .priority = SVR_AEL_WARNING,
+                                          .message = "Access Denied",
+                                          .n_details = ARRAY_SIZE(details),
+                                          .details = details });
+}
+
+void daemon_denied(void *context, const struct ocf_request *request, const struct route *route,
+                   const struct access_verdict *verdict) {
+        struct daemon *d = context;
+        const struct svr_session *session = daemon_session(d, &request->peer);
+        const struct svr *svr = daemon_svr(d, request->device);
+        char peer[DAEMON_PEER_TEXT], subject[UUID_TEXT_MAX] = "nobody", roles[128] = "no roles";
+        const char *state = svr ? svr_entry_of(svr->machine.state)->name : "sealed";
+        char reason[384];
+        size_t n = 0;
+
+        daemon_peer_text(&request->peer, peer);
+        if (session && !uuid_is_nil(&session->id))
+                uuid_format(&session->id, subject);
+        for (size_t i = 0; session && i < session->n_roles && n < sizeof(roles); i++)
+                n += (size_t)snprintf(roles + n, sizeof(roles) - n, "%s%s", n ? ", " : "",
+                                      session->roles[i].role);
+        n = (size_t)snprintf(reason, sizeof(reason), "%s (%s, %s, state %s",
+                             access_reason_text(verdict->reason), subject, roles, state);
+        if (verdict->aceid != ACE_ID_NONE && n < sizeof(reason))
+                n += (size_t)snprintf(reason + n, sizeof(reason) - n, ", nearest entry %d", verdict->aceid);
+        if (n < sizeof(reason))
+                snprintf(reason + n, sizeof(reason) - n, ")");
+        diag_access_denied(peer, route->resource->href, method_name(request->method), reason);
+        if (d->secure)
+                audit_denial(d, peer, subject, request, route->resource, state, roles);
+}
+
+/* ---- what the sessions ask and tell ---- */
+
+static const struct svr *host_svr(void *context, uint16_t device) {
+        return daemon_svr(context, device);
+}
+
+static size_t host_pin(void *context, uint16_t device, uint8_t ret[TLS_PSK_MAX]) {
+        return secure_pin_key(((struct daemon *)context)->secure, device, ret);
+}
+
+static bool host_has_certificate(void *context, uint16_t device) {
+        return false;
+}
+
+static void on_opened(void *context, struct session *session) {
+        secure_session_opened(((struct daemon *)context)->secure, session);
+}
+
+static void on_closed(void *context, const struct session *session) {
+        secure_session_closed(((struct daemon *)context)->secure, session);
+}
+
+static void on_failed(void *context, const struct session *session) {
+        secure_session_failed(((struct daemon *)context)->secure, session);
+}
+
+static uint64_t on_now(void *context) {
+        return clock_now_ms();
+}
+
+static bool is_secure(void *context, const struct coap_peer *peer) {
+        return net_port_is_secure(((struct daemon *)context)->net, peer);
+}
+
+static void on_close_stream(void *context, const struct coap_peer *peer) {
+        net_close_stream(((struct daemon *)context)->net, peer);
+}
+
+static int open_link(struct daemon *d) {
+        const struct secure_link_config config = {
+                .sessions = { SESSIONS_DEFAULT, .host = { .context = d,
+                                                          .svr = host_svr,
+                                                          .pin = host_pin,
+                                                          .has_certificate = host_has_certificate } },
+                .pipeline = d->pipeline,
+                .context = d,
+                .now = on_now,
+                .is_secure = is_secure,
+                .close_stream = on_close_stream,
+                .opened = on_opened,
+                .closed = on_closed,
+                .failed = on_failed,
+        };
+        struct secure_link_config with_limit = config;
+
+        with_limit.sessions.n_max = (uint32_t)d->config->max_sessions;
+        return secure_link_new(&d->link, &with_limit);
+}
+
+/* ---- what the secure resources ask and tell ---- */
+
+static bool secrets(void *context, const struct coap_peer *peer, struct tls_secrets *ret) {
+        return secure_link_secrets(((struct daemon *)context)->link, peer, ret);
+}
+
+static bool handshaking(void *context, uint16_t device) {
+        struct daemon *d = context;
+
+        return d->link && sessions_handshaking(secure_link_sessions(d->link), device, clock_now_ms());
+}
+
+static bool can_show_pin(void *context) {
+        return ((struct daemon *)context)->config->pin_command;
+}
+
+static void show_pin(void *context, uint16_t device, const char *digits) {
+        struct daemon *d = context;
+
+        if (digits)
+                pin_command_show(d->pin_command, digits);
+        else
+                pin_command_stop(d->pin_command);
+}
+
+static void creds_changed(void *context, uint16_t device) {
+        struct daemon *d = context;
+
+        if (d->link)
+                secure_link_check(d->link, device);
+}
+
+static void transfer_done(void *context, uint16_t device) {
+        secure_link_transfer_done(((struct daemon *)context)->link, device);
+}
+
+static void reset_done(void *context, uint16_t device) {
+        struct daemon *d = context;
+
+        if (d->link)
+                secure_link_close_device(d->link, device);
+}
+
+static void recheck(void *context, uint16_t device) {
+        pipeline_recheck(((struct daemon *)context)->pipeline, device);
+}
+
+static void end_observers(void *context, uint16_t device) {
+        pipeline_end_observers(((struct daemon *)context)->pipeline, device);
+}
+
+static void changed(void *context, uint16_t device) {
+        ((struct daemon *)context)->status_is_stale = true;
+}
+
+static void restart(void *context) {
+        struct daemon *d = context;
+
+        diag_stopping("a peer that may asked for a restart");
+        d->restarts = true;
+        uv_stop(&d->loop);
+}
+
+int daemon_open_secure(struct daemon *d) {
+        const struct secure_config config = {
+                .config = d->config,
+                .store = d->store,
+                .model = d->model,
+                .context = d,
+                .now = on_now,
+                .session = daemon_session,
+                .secrets = secrets,
+                .handshaking = handshaking,
+                .can_show_pin = can_show_pin,
+                .show_pin = show_pin,
+                .creds_changed = creds_changed,
+                .transfer_done = transfer_done,
+                .reset_done = reset_done,
+                .recheck = recheck,
+                .end_observers = end_observers,
+                .changed = changed,
+                .restart = restart,
+        };
+        int r = pin_command_new(&d->pin_command, &d->loop, d->config->pin_command);
+
+        if (!r)
+                r = secure_new(&d->secure, &config);
+        if (!r)
+                r = open_link(d);
+        return r ? r : store_start(d->store, &d->loop);
+}

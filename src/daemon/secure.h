@@ -1,0 +1,78 @@
+/*
+ * The secure resources of our devices, alive: what src/security decides, with
+ * the store behind it and time on its side.
+ *
+ * A request that changes something is answered once that is durable; until
+ * then others that would change the same device wait, in order. What could not
+ * be stored has not happened. What follows from a change (another UUID, sessions
+ * that lose their credential, a reset that is due) happens after it is durable.
+ */
+#ifndef OCF_DAEMON_SECURE_H
+#define OCF_DAEMON_SECURE_H
+
+#include "daemon/config.h"
+#include "daemon/pin.h"
+#include "daemon/store.h"
+#include "model/model.h"
+#include "security/access.h"
+#include "security/sessions.h"
+#include "security/svr_request.h"
+
+#define SECURE_WAITING_MAX 32u /* requests that would change one device */
+
+struct secure;
+
+/* What it asks of the rest of the daemon. */
+struct secure_config {
+        const struct config *config;
+        struct store *store;
+        struct model *model;
+        void *context;
+        uint64_t (*now)(void *context);
+        struct svr_session *(*session)(void *context, const struct coap_peer *peer); /* NULL: none */
+        bool (*secrets)(void *context, const struct coap_peer *peer, struct tls_secrets *ret);
+        bool (*handshaking)(void *context, uint16_t device);
+        bool (*can_show_pin)(void *context);
+        void (*show_pin)(void *context, uint16_t device, const char *digits); /* NULL: it is over */
+        void (*creds_changed)(void *context, uint16_t device); /* close the sessions that lost theirs */
+        void (*transfer_done)(void *context, uint16_t device); /* RFNOP: the session that took it ends */
+        void (*reset_done)(void *context, uint16_t device);    /* all its sessions end */
+        void (*recheck)(void *context, uint16_t device);       /* who observes may no more be allowed to */
+        void (*end_observers)(void *context, uint16_t device); /* before a reset */
+        void (*changed)(void *context, uint16_t device);       /* something that status shows */
+        void (*restart)(void *context);                        /* a peer with the right to asks for it */
+};
+
+/* The devices of the model are there already, and the store is not started. A sealed store, or a device whose
+ * rows do not go together, is told and kept: it serves nothing secure. Return: 0; negative errno. */
+int secure_new(struct secure **ret, const struct secure_config *config);
+struct secure *secure_free(struct secure *s); /* after the store */
+
+/* A request to a RESOURCE_SECURE, to which access was granted. Answered now, or when it is durable. */
+void secure_request(struct secure *s, const struct resource *r, struct call *call);
+
+/* What access is decided from; NULL: the device serves nothing secure, and *ret_sealed says why. */
+const struct svr *secure_svr(const struct secure *s, uint16_t device);
+const char *secure_sealed(const struct secure *s, uint16_t device); /* NULL: it is not */
+
+/* ---- sessions ---- */
+
+void secure_session_opened(struct secure *s, const struct session *session);
+void secure_session_closed(struct secure *s, const struct session *session);
+void secure_session_failed(struct secure *s, const struct session *session);
+size_t secure_pin_key(struct secure *s, uint16_t device, uint8_t ret[TLS_PSK_MAX]);
+const char *secure_pin(const struct secure *s, uint16_t device); /* the one that is shown; NULL: none */
+
+/* ---- time, and people ---- */
+
+uint64_t secure_deadline(const struct secure *s);
+void secure_wake(struct secure *s);
+void secure_stop(struct secure *s); /* a transfer that had begun is undone; the store is closed after this */
+
+/* A reset by who is at the machine. Return: 0; -EBUSY: one is going on; -EROFS: sealed. */
+int secure_reset(struct secure *s, uint16_t device);
+
+/* An event for /oic/sec/ael, stored lazily: nobody's request waits for the disk because of it. */
+void secure_audit(struct secure *s, uint16_t device, const struct svr_event *event);
+
+#endif

@@ -1,0 +1,76 @@
+/*
+ * What the files of the secure resources share: secure.c has their lives,
+ * secure_request.c what peers ask, secure_rows.c what the store keeps,
+ * secure_keys.c the answers that only cryptography has.
+ */
+#ifndef OCF_DAEMON_SECURE_PRIVATE_H
+#define OCF_DAEMON_SECURE_PRIVATE_H
+
+#include "daemon/secure.h"
+
+struct identity_key;
+
+#define SECURE_MNT _SVR_N /* the number of /oic/mnt among secure resources */
+
+struct secure_row {
+        uint8_t *bytes;
+        size_t n;
+};
+
+/* One change on its way to the disk. */
+struct secure_change {
+        bool under_way;
+        struct call *call; /* NULL: of ourselves */
+        struct ocf_response response;
+        uint32_t effects, rows; /* SVR_EFFECT_*, SVR_BIT() */
+        bool is_reset;
+        struct secure_row saved[_SVR_STORED_N]; /* what they will be, once durable */
+        struct identity_key *key;               /* of a reset: the new one; NULL: it stays */
+        struct svr_machine before;
+};
+
+struct secure_device {
+        struct secure *secure;
+        struct device *device; /* of the model */
+        struct svr svr;
+        struct store_device stored;
+        struct identity_key *key;
+        struct pin pin;
+        const char *sealed;                     /* NULL: it is not */
+        struct secure_row saved[_SVR_STORED_N]; /* as they are on the disk */
+        struct secure_change change;
+        struct list waiting; /* of calls */
+        size_t n_waiting;
+        bool reset_is_due;
+};
+
+struct secure {
+        struct secure_config config;
+        struct secure_device **devices;
+        size_t n_devices;
+        uint8_t *scratch; /* SVR_REP_MAX: answers, and rows */
+        char sealed[512];
+};
+
+/* secure_rows.c */
+int secure_rows_load(struct secure_device *d);      /* 0; SVR_E_DAMAGED, SVR_E_SEALED; negative errno */
+int secure_rows_commit(struct secure_device *d);    /* d->change: as store_commit() */
+void secure_rows_keep(struct secure_device *d);     /* they are durable */
+void secure_rows_put_back(struct secure_device *d); /* they are not */
+void secure_rows_deinit(struct secure_row rows[static _SVR_STORED_N]);
+
+/* secure_request.c */
+void secure_change_done(struct secure_device *d, int outcome);
+void secure_run_waiting(struct secure_device *d);
+
+/* secure_keys.c: what svr_request() asks for. bytes of the reply are in buf, or the key's own. */
+#define SECURE_REPLY_MAX 4096
+void secure_reply(struct secure_device *d, const struct call *call, const struct svr_need *need, uint8_t *buf,
+                  struct svr_reply *ret);
+
+/* secure.c */
+void secure_begin_reset(struct secure_device *d);
+void secure_tell_model(struct secure_device *d);
+void secure_follow(struct secure_device *d, uint32_t effects);
+
+#endif
