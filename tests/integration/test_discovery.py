@@ -7,6 +7,9 @@ from dbus_wire import V
 from harness import SLOW, Network, equal, eventually, main, raises, test
 
 LINK_FORMAT = 40
+CORE = {"/oic/res", "/oic/d", "/oic/p"}
+SECURE = ["mnt"] + [f"sec/{name}" for name in ("doxm", "pstat", "acl2", "ael", "cred", "sp", "csr", "roles", "sdi")]
+OURS = CORE | {f"/oic/{name}" for name in SECURE}  # what each device has
 
 
 def resources(n, **more):
@@ -40,7 +43,7 @@ def the_forms_of_oic_res(w):
     w.connect().register(resources(30))
     peer = w.peer()
     links = whole(peer, "/oic/res")
-    equal(hrefs(links), {"/oic/res", "/oic/d", "/oic/p", *resources(30)})
+    equal(hrefs(links), OURS | {*resources(30)})
     equal(whole(peer, "/oic/res", "if=oic.if.ll"), links)
     (baseline,) = whole(peer, "/oic/res", "if=oic.if.baseline")
     equal((baseline["rt"], baseline["if"], baseline["links"]), (["oic.wk.res"], ["oic.if.ll", "oic.if.b", "oic.if.baseline"], links))
@@ -68,7 +71,7 @@ def filters_of_oic_res(w):
         "rt=x.one&rt=x.three": {"/a", "/b"},
         "rt=x.two&unknown=7": {"/a"},
         "rt=x.none": set(),
-        "unknown=7": {"/a", "/b", "/oic/res", "/oic/d", "/oic/p"},
+        "unknown=7": {"/a", "/b"} | OURS,
     }.items():
         equal(hrefs(whole(peer, "/oic/res", query)), wanted, query)
     di = peer.get("/oic/d").value()["di"]
@@ -179,7 +182,7 @@ def no_batch_in_clear_without_allow_insecure(w):
     w.start()
     peer = w.peer()
     equal(peer.get("/oic/res", "if=oic.if.b").code, "4.00")
-    equal(hrefs(whole(peer, "/oic/res")), {"/oic/res", "/oic/d", "/oic/p"})
+    equal(hrefs(whole(peer, "/oic/res")), OURS)
 
 
 @test()
@@ -193,7 +196,7 @@ def well_known_core(w):
     body, m = peer.get_whole("/.well-known/core")
     equal((m.code, m.number(CONTENT_FORMAT)), ("2.05", LINK_FORMAT))
     links = decoded(body.decode())
-    equal(set(links), {"/oic/res", "/oic/d", "/oic/p", "/lamp", "/large"})
+    equal(set(links), CORE | {"/lamp", "/large", "/oic/sec/doxm", "/oic/sec/pstat"}, "what is served in clear while nobody owns it")
     equal(links["/lamp"], {"rt": "x.lamp x.lamp.blue", "if": "oic.if.a oic.if.baseline", "ct": "10000 60 50", "title": name, "obs": True})
     assert 3000 < int(links["/large"]["sz"]) < 3100 and "obs" not in links["/large"], links["/large"]
     equal(links["/oic/res"]["rt"], "oic.wk.res")
@@ -213,6 +216,73 @@ def well_known_core(w):
     # libcoap's client as it is used to look around
     text = w.coap("coap://127.0.0.1/.well-known/core")
     assert "</lamp>;" in text and "</oic/res>;" in text, text
+
+
+def schemes(link):
+    return [e["ep"].partition(":")[0] for e in link["eps"]]
+
+
+BOTH, SECURE_ONLY = ["coap", "coaps", "coap+tcp", "coaps+tcp"], ["coaps", "coaps+tcp"]
+
+
+@test()
+def secure_resources_are_listed(w):
+    """As the reference lists them: in its order, and what begins an ownership transfer in clear as well."""
+    w.start()
+    w.connect().register({"/open": {"rt": ["x.one"], "value": {}, "insecure": True}, "/closed": {"rt": ["x.one"], "value": {}}})
+    peer = w.peer()
+    links = whole(peer, "/oic/res")
+    equal([link["href"] for link in links], ["/oic/p", "/oic/res", "/oic/d", *(f"/oic/{name}" for name in SECURE), "/open", "/closed"])
+    di = peer.get("/oic/d").value()["di"]
+    for link in links:
+        href = link["href"]
+        in_clear = href in CORE | {"/oic/sec/doxm", "/oic/sec/pstat", "/open"}
+        equal(schemes(link)[: 4 if in_clear else 2], BOTH if in_clear else SECURE_ONLY, href)
+        equal({scheme for scheme in schemes(link)}, {*(BOTH if in_clear else SECURE_ONLY)}, href)
+        assert all("127.0.0.1:" in e["ep"] for e in link["eps"]), link
+        equal(link["anchor"], f"ocf://{di}")
+        if href.startswith("/oic/sec/"):
+            equal((link["rt"], link["if"]), ([f"oic.r.{href.rpartition('/')[2]}"], ["oic.if.rw", "oic.if.baseline"]))
+            equal(link["p"], {"bm": 3 if href == "/oic/sec/pstat" else 1}, href)
+    equal(next(link for link in links if link["href"] == "/oic/mnt")["rt"], ["oic.wk.mnt"])
+    # who asks for one of them gets it, and its own filters do not matter here
+    for query in ("rt=oic.r.doxm", f"rt=oic.r.doxm&owned=TRUE&di={di}"):
+        equal(hrefs(whole(peer, "/oic/res", query)), {"/oic/sec/doxm"}, query)
+    # whatever they say is in no batch, nor is a value that is not for plain CoAP
+    body, m = peer.get_whole("/oic/res", "if=oic.if.b")
+    equal({item["href"].removeprefix(f"ocf://{di}") for item in cbor_decode(body)}, {"/oic/p", "/oic/d", "/open"})
+    for i, code in {"oic.if.baseline": "2.05", "oic.if.rw": "2.05", "oic.if.r": "4.03", "oic.if.unheard": "4.03"}.items():
+        equal(peer.get("/oic/sec/doxm", f"if={i}").code, code, i)
+
+
+@test()
+def what_onboarding_clients_ask(w):
+    """The first steps of plgd's client and of the reference's tool, up to the handshake."""
+    w.start()
+    host = Network(w)
+    eventually(lambda: any(e.startswith("coap://192.0.2.1") for e in w.connect().property("/org/ocfd/device/0", "Device1", "Endpoints")), "the network is there")
+    with Peer("224.0.1.187", network=host, timeout=5 * SLOW) as multicast:
+        m = multicast.receive(token=multicast.send(NON, GET, "/oic/sec/doxm", "Owned=FALSE"))
+        doxm = m.value()
+        equal((m.code, doxm["owned"], doxm["oxmsel"]), ("2.05", False, 4))
+        m = multicast.receive(token=multicast.send(NON, GET, "/oic/res", f"rt=oic.wk.d&di={doxm['deviceuuid']}"))
+        (link,) = m.value()
+        equal((link["anchor"], schemes(link)), (f"ocf://{doxm['deviceuuid']}", BOTH))
+        # a device that somebody owns, another device, another domain: nobody answers
+        for path, query in (("/oic/sec/doxm", "owned=TRUE"), ("/oic/res", f"di={doxm['deviceuuid'][::-1]}"), ("/oic/res", "sduuid=00000000-0000-0000-0000-000000000000")):
+            raises(TimeoutError, multicast.receive, 2.5 * SLOW, multicast.send(NON, GET, path, query))
+    first = link["eps"][0]["ep"]
+    equal(first, "coap://192.0.2.1:5683", "clients take the first one")
+    with Peer("192.0.2.1", network=host) as peer:
+        m = peer.get("/oic/sec/doxm", "if=oic.if.baseline")
+        equal((m.code, m.value()["rt"], m.value()["deviceuuid"]), ("2.05", ["oic.r.doxm"], doxm["deviceuuid"]))
+        by_href = {link["href"]: link for link in whole(peer, "/oic/res", f"di={doxm['deviceuuid']}")}
+        for href in ("/oic/d", "/oic/sec/doxm", "/oic/sec/acl2"):
+            assert any(e["ep"].startswith("coaps://192.0.2.1:") for e in by_href[href]["eps"]), by_href[href]
+        equal(peer.get("/oic/d").value()["di"], doxm["deviceuuid"])
+        equal([peer.get(f"/oic/{name}").code for name in SECURE], ["4.01", "2.05", "2.05"] + 7 * ["4.01"])
+        equal(peer.post("/oic/sec/doxm", {"oxmsel": 0}).code, "2.04")
+        equal(peer.get("/oic/sec/doxm").value()["oxmsel"], 0)
 
 
 if __name__ == "__main__":
