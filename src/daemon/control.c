@@ -4,6 +4,7 @@
  */
 #include "daemon/daemon_private.h"
 #include "daemon/clock.h"
+#include "daemon/control_security.h"
 #include "daemon/diag.h"
 
 #include <errno.h>
@@ -140,4 +141,5 @@ void daemon_fill_control(struct daemon *d) {
                 .notices = control_notices,
                 .counters = control_counters,
         };
+        control_fill_security(d);
 }

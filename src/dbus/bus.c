@@ -106,6 +106,10 @@ static int add_objects(struct bus *b) {
                 r = bus_device_add(b);
         if (r >= 0)
                 r = bus_application_add(b);
+        if (r >= 0)
+                r = bus_security_add(b);
+        if (r >= 0)
+                r = bus_store_add(b);
         return r < 0 ? r : bus_resource_add(b);
 }
 
@@ -145,6 +149,8 @@ int bus_new(struct bus **ret, const struct bus_control *control, const char *add
         list_init(&b->clients);
         list_init(&b->requests);
         list_init(&b->calls);
+        list_init(&b->agents);
+        list_init(&b->questions);
         b->state = BUS_WAITING;
         b->wanted = ocf_duplicate_string(address);
         b->address = address_of(address);
@@ -169,6 +175,7 @@ struct bus *bus_free(struct bus *b) {
         ocf_free(b->wanted);
         ocf_free(b->address);
         ocf_free(b->scratch);
+        bus_security_free(b);
         return ocf_free(b);
 }
 
@@ -270,6 +277,8 @@ void bus_tell(struct bus *b, const struct model_event *event) {
 }
 
 void bus_tell_status(struct bus *b) {
-        if (b->bus && sd_bus_is_ready(b->bus) > 0)
-                bus_manager_tell(b);
+        if (!b->bus || sd_bus_is_ready(b->bus) <= 0)
+                return;
+        bus_manager_tell(b);
+        bus_security_tell(b);
 }

@@ -41,6 +41,13 @@ void bus_get_status(const struct bus *b, struct bus_status *ret);
 
 /* What the model says happened: objects appear and vanish, properties change, local observers are told. */
 void bus_tell(struct bus *b, const struct model_event *event);
-void bus_tell_status(struct bus *b); /* interfaces or notices changed */
+void bus_tell_status(struct bus *b); /* interfaces, notices or the security of a device changed */
+
+/*
+ * Has everybody who waits for it (Agent1) show the PIN with which a tool takes ownership of the device, for
+ * so many seconds. pin NULL: it is not good any more. Return: how many were asked.
+ */
+unsigned bus_show_pin(struct bus *b, uint16_t device, const char *pin, uint32_t seconds);
+bool bus_has_agent(const struct bus *b); /* somebody would show it */
 
 #endif

@@ -34,6 +34,8 @@ static void client_free(struct bus_client *c) {
         while (!list_is_empty(&c->waiting))
                 waiting_free(c, LIST_ENTRY(list_first(&c->waiting), struct waiting, link));
         bus_requests_orphan(c->bus, c);
+        bus_questions_drop(c);
+        bus_agents_drop(c);
         bus_subscribers_drop(c);
         bus_handlers_lost(c);
         bus_updates_drop(c);
@@ -94,6 +96,18 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *err
         return 0;
 }
 
+static int read_groups(sd_bus_message *m, struct bus_client *c) {
+        const uint32_t *groups;
+        size_t n;
+        int r = sd_bus_message_enter_container(m, 'v', "au");
+
+        if (r >= 0)
+                r = sd_bus_message_read_array(m, 'u', (const void **)&groups, &n);
+        for (size_t i = 0; r >= 0 && i < n / sizeof(*groups); i++)
+                c->caller.in_admin_group |= (int64_t)groups[i] == c->bus->control->admin_gid;
+        return r < 0 ? r : sd_bus_message_exit_container(m);
+}
+
 static int read_credentials(sd_bus_message *m, struct bus_client *c) {
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
         bool has_uid = false;
@@ -107,6 +121,8 @@ static int read_credentials(sd_bus_message *m, struct bus_client *c) {
                         has_uid = r >= 0;
                 } else if (r >= 0 && strcmp(key, "ProcessID") == 0) {
                         r = sd_bus_message_read(m, "v", "u", &c->caller.pid);
+                } else if (r >= 0 && strcmp(key, "UnixGroupIDs") == 0) {
+                        r = read_groups(m, c);
                 } else if (r >= 0) {
                         r = sd_bus_message_skip(m, "v");
                 }

@@ -6,7 +6,7 @@
 
 /* org.ocfd.Device1: a logical device of this daemon. */
 
-static struct device *device_at(struct bus *b, const char *path) {
+struct device *bus_device_at(const struct bus *b, const char *path) {
         uint64_t number;
 
         if (!bus_path_number(path, BUS_DEVICES, &number) || number >= b->control->model->n_devices)
@@ -16,7 +16,7 @@ static struct device *device_at(struct bus *b, const char *path) {
 
 static int find(sd_bus *bus, const char *path, const char *interface, void *userdata, void **ret_found,
                 sd_bus_error *error) {
-        if (!device_at(userdata, path))
+        if (!bus_device_at(userdata, path))
                 return 0;
         *ret_found = userdata; /* not the device: what is asked for may come later, when it is gone */
         return 1;
@@ -27,27 +27,27 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *user
                         sd_bus_message *reply, void *userdata, sd_bus_error *error)
 
 GETTER(device_id) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
         char text[UUID_TEXT_MAX];
 
         return d ? sd_bus_message_append_basic(reply, 's', uuid_format(&d->di, text)) : -ENOENT;
 }
 
 GETTER(protocol_independent_id) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
         char text[UUID_TEXT_MAX];
 
         return d ? sd_bus_message_append_basic(reply, 's', uuid_format(&d->piid, text)) : -ENOENT;
 }
 
 GETTER(name) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
 
         return d ? sd_bus_message_append_basic(reply, 's', d->name) : -ENOENT;
 }
 
 GETTER(types) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
 
         if (!d)
                 return -ENOENT;
@@ -56,17 +56,19 @@ GETTER(types) {
 }
 
 GETTER(specification_version) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
 
         return d ? sd_bus_message_append_basic(reply, 's', d->spec_version) : -ENOENT;
 }
 
 GETTER(owned) {
-        return sd_bus_message_append(reply, "b", 0); /* until onboarding exists nobody can own it */
+        const struct device *d = bus_device_at(userdata, path);
+
+        return d ? sd_bus_message_append(reply, "b", (int)d->security.owned) : -ENOENT;
 }
 
 GETTER(endpoints) {
-        struct device *d = device_at(userdata, path);
+        struct device *d = bus_device_at(userdata, path);
         char text[ENDPOINT_TEXT_MAX];
         int r = d ? sd_bus_message_open_container(reply, 'a', "s") : -ENOENT;
 
@@ -118,5 +120,5 @@ void bus_device_tell(struct bus *b, const struct device *d, unsigned news) {
         else
                 (void)sd_bus_emit_properties_changed(b->bus, bus_path(path, BUS_DEVICES, d->index),
                                                      BUS_NAME ".Device1", "Endpoints", "DeviceId", "Name",
-                                                     NULL);
+                                                     "Owned", NULL);
 }

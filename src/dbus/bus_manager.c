@@ -64,6 +64,14 @@ static int on_get_statistics(sd_bus_message *m, void *userdata, sd_bus_error *er
         return bus_client_method(userdata, m, get_statistics);
 }
 
+static int on_register_agent(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_client_method(userdata, m, bus_register_agent);
+}
+
+static int on_unregister_agent(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return bus_client_method(userdata, m, bus_unregister_agent);
+}
+
 static int version(sd_bus *bus, const char *path, const char *interface, const char *property,
                    sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return sd_bus_message_append_basic(reply, 's', ((struct bus *)userdata)->control->version);
@@ -128,6 +136,10 @@ static const sd_bus_vtable vtable[] = {
                                 SD_BUS_RESULT("o", resource), on_get_resource, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("GetStatistics", SD_BUS_NO_ARGS, SD_BUS_RESULT("a{sv}", statistics),
                                 on_get_statistics, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("RegisterAgent", SD_BUS_ARGS("o", agent, "a{sv}", options), SD_BUS_NO_RESULT,
+                                on_register_agent, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("UnregisterAgent", SD_BUS_ARGS("o", agent), SD_BUS_NO_RESULT,
+                                on_unregister_agent, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("Version", "s", version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("StartedUSec", "t", started, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("AllowInsecure", "b", allow_insecure, 0, SD_BUS_VTABLE_PROPERTY_CONST),

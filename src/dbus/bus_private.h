@@ -11,6 +11,9 @@
  *     bus_update.c       Updated, to those who published
  *     bus_request.c      requests of local apps
  *     bus_subscriber.c   local observers
+ *     bus_security.c     Security1      bus_store.c        Store1
+ *     bus_agent.c        Agent1, of those who show a PIN
+ *     bus_authority.c    who may administer: polkit, or without it root and a group
  *     bus_fault.c        faults as D-Bus errors
  */
 #ifndef OCF_DBUS_BUS_PRIVATE_H
@@ -45,6 +48,13 @@
 #define CLIENT_OWED_MAX   8  /* answers past their time, until it is asked nothing more */
 #define PINGS_MAX         24 /* from those who have yet to prove that they read */
 #define UID_PINGS_MAX     8
+#define QUESTIONS_MAX     6 /* from polkit, which may be waiting for a password */
+#define UID_QUESTIONS_MAX 3
+
+#define AGENTS_MAX        16
+#define UID_AGENTS_MAX    4
+
+struct bus_security_told; /* what was told of a device: bus_security.c */
 
 struct bus {
         const struct bus_control *control;
@@ -66,6 +76,11 @@ struct bus {
         bool is_dispatching;
         const struct bus_client *asking; /* whose request is on its way in */
         uint8_t *scratch;                /* BUS_VALUE_MAX bytes for values that are read */
+        struct list agents, questions;   /* who shows PINs; what polkit was asked */
+        size_t n_agents, n_questions;
+        uint64_t n_asked;               /* questions to polkit, ever */
+        struct bus_security_told *told; /* n_told of them */
+        size_t n_told;
 };
 
 /* A connection on the bus that has called us. Kept until it leaves. */
@@ -77,7 +92,7 @@ struct bus_client {
         bool is_known;       /* the bus has said who it is */
         struct list waiting; /* its messages, until then */
         bool is_gone;        /* it is being forgotten: nothing is sent to it any more */
-        size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers;
+        size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers, n_questions;
         size_t n_bytes; /* of values in its requests */
         struct list subscribers, handlers, updates;
         struct list queue;       /* calls to its handlers that wait for their turn */
@@ -128,10 +143,30 @@ int bus_manager_add(struct bus *b);
 int bus_device_add(struct bus *b);
 int bus_application_add(struct bus *b);
 int bus_resource_add(struct bus *b);
+int bus_security_add(struct bus *b);
+int bus_store_add(struct bus *b);
 void bus_manager_tell(struct bus *b);
 void bus_device_tell(struct bus *b, const struct device *d, unsigned news);
 void bus_application_tell(struct bus *b, const struct app *a, unsigned news);
 void bus_resource_tell(struct bus *b, struct resource *r, unsigned news);
+
+/* bus_device.c: the device at a path, or NULL */
+struct device *bus_device_at(const struct bus *b, const char *path);
+
+/* bus_security.c: tells what is different since it was told last. */
+void bus_security_tell(struct bus *b);
+void bus_security_free(struct bus *b);
+
+/* bus_authority.c: calls method when the sender may do that, now or when polkit has said so; else the sender
+ * is told why not. Nothing of m was read yet. */
+int bus_if_authorized(struct bus *b, struct bus_client *client, sd_bus_message *m, const char *action,
+                      bus_method method);
+void bus_questions_drop(struct bus_client *client); /* it left: nobody needs the answers */
+
+/* bus_agent.c */
+int bus_register_agent(struct bus *b, struct bus_client *client, sd_bus_message *m);
+int bus_unregister_agent(struct bus *b, struct bus_client *client, sd_bus_message *m);
+void bus_agents_drop(struct bus_client *client);
 
 /* bus_register.c */
 int bus_register(struct bus *b, struct bus_client *client, sd_bus_message *m);

@@ -17,6 +17,7 @@ struct bus_caller {
         uint32_t uid;
         uint32_t pid;     /* 0: unknown */
         const char *unit; /* systemd unit; "": none; NULL: unknown */
+        bool in_admin_group;
 };
 
 struct bus_interface_status {
@@ -40,6 +41,83 @@ struct bus_counter {
 
 enum { BUS_E_REFUSED = 1 };
 
+/* ---- the security of the devices ---- */
+
+/* What polkit is asked for, unless the caller may anyway. */
+enum bus_admin {
+        BUS_ADMIN_NO,             /* where there is no polkit */
+        BUS_ADMIN_WITHOUT_POLKIT, /* yes, where there is no polkit */
+        BUS_ADMIN_ALWAYS,         /* polkit is not asked */
+};
+
+/* Texts stay valid until control returns to the loop. "": none. */
+struct bus_security_status {
+        const char *state; /* RESET, RFOTM, RFPRO, RFNOP, SRESET */
+        bool owned;
+        struct uuid owner;        /* nil: none */
+        const char *transfer;     /* chosen by who takes ownership: just-works, random-pin, manufacturer */
+        bool transfer_is_running; /* over a secure channel, right now */
+        const char *const *transfers; /* how ownership may be taken; NULL ends it */
+        const char *sealed;           /* why nothing secure is served, and what to do */
+        const char *domain;           /* name of the security domain */
+        struct uuid domain_id;        /* nil: none */
+        const char *next_step;        /* a sentence */
+};
+
+struct bus_session {
+        const char *peer;      /* address and port */
+        const char *transport; /* dtls, tls */
+        const char *suite;
+        struct uuid id; /* nil: nobody in particular */
+        bool by_certificate, onboarding;
+        const char *const *roles;
+        size_t n_roles;
+        uint64_t opened_s, silent_s; /* how long ago */
+};
+
+/* "May it?": answered as a peer would be, without asking it to try. */
+struct bus_access_question {
+        const char *subject; /* anon-clear, auth-crypt, a UUID, or role:NAME[@AUTHORITY] */
+        const char *href;
+        const char *method; /* GET, POST ... */
+};
+
+struct bus_access_answer {
+        bool granted;
+        const char *reason;  /* a sentence */
+        int32_t aceid;       /* the entry that decided, or came nearest; 0: none */
+        const char *problem; /* of BUS_E_REFUSED: what is wrong with the question */
+};
+
+enum bus_store_work { BUS_STORE_CHECK, BUS_STORE_BACKUP, BUS_STORE_RESTORE, BUS_STORE_REKEY };
+
+/* Once. 0: done; BUS_E_REFUSED: it could not be, and nothing was changed; negative errno. text: sentences. */
+typedef void bus_store_done(void *context, int outcome, const char *text);
+
+/* Each function has the context of struct bus_control. */
+struct bus_security {
+        enum bus_admin (*admin)(void *context, const struct bus_caller *caller);
+        void (*status)(void *context, uint16_t device, struct bus_security_status *ret);
+
+        /* What GET on a secure resource answers, which is never a secret; *ret_rep, in normal form, stays
+         * until control returns to the loop. Return: FAULT_NONE and the representation, or why not. */
+        enum fault (*read)(void *context, uint16_t device, const char *href, struct span *ret_rep);
+
+        /* As if a button had been pressed. Return: 0; BUS_E_REFUSED and a sentence. */
+        int (*reset)(void *context, uint16_t device, const char **ret_why);
+
+        /* Return: 0; BUS_E_REFUSED: the question makes no sense. */
+        int (*check_access)(void *context, uint16_t device, const struct bus_access_question *q,
+                            struct bus_access_answer *ret);
+
+        /* Return: how many; fewer than there are when there are very many. */
+        size_t (*sessions)(void *context, uint16_t device, const struct bus_session **ret);
+
+        /* fd: of BACKUP and RESTORE, a file of the caller's; it is taken. done() comes later, or at once. */
+        void (*store)(void *context, enum bus_store_work work, int fd, bus_store_done *done,
+                      void *done_context);
+};
+
 struct channel;
 
 struct bus_control {
@@ -48,6 +126,8 @@ struct bus_control {
         const char *version;
         uint64_t started_us; /* CLOCK_REALTIME */
         bool allow_insecure;
+        int64_t admin_gid;            /* [Security] AdminGroup=; -1: none */
+        struct bus_security security; /* with the same context */
 
         uint64_t (*now)(void *context); /* CLOCK_BOOTTIME, ms */
 

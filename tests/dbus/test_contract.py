@@ -56,6 +56,8 @@ def main(program, folder):
             promised[file.stem] = describe(interface)
     handler = promised.pop("org.ocfd.Handler1")  # apps implement it: what the daemon calls is in test_bus_handler
     assert handler[("method", "Handle")] == [("in", "s", "method"), ("in", "s", "href"), ("in", "a{sv}", "request"), ("out", "a{sv}", "response")]
+    agent = promised.pop("org.ocfd.Agent1")  # likewise: test_bus_agent
+    assert agent == {("method", "ShowPin"): [("in", "o", "device"), ("in", "s", "pin"), ("in", "u", "seconds")], ("method", "Cancel"): [("in", "o", "device")]}
     assert sorted(real) == sorted(promised), f"{sorted(real)} and {sorted(promised)}"
     wrong = 0
     for name, facts in promised.items():

@@ -167,6 +167,77 @@ static size_t fake_counters(void *context, const struct bus_counter **ret) {
         return 2;
 }
 
+/* ---- its security ---- */
+
+static enum bus_admin fake_admin(void *context, const struct bus_caller *caller) {
+        return ((struct world *)context)->admin;
+}
+
+static void fake_status(void *context, uint16_t device, struct bus_security_status *ret) {
+        assert_int_equal(device, 0);
+        *ret = ((struct world *)context)->status;
+}
+
+static enum fault fake_read(void *context, uint16_t device, const char *href, struct span *ret_rep) {
+        if (strcmp(href, "/oic/sec/doxm") != 0)
+                return strcmp(href, "/oic/sec/cred") == 0 ? FAULT_UNAVAILABLE : FAULT_NOT_FOUND;
+        *ret_rep = SPAN_LITERAL("\xa1\x65owned\xf5");
+        return FAULT_NONE;
+}
+
+static int fake_reset(void *context, uint16_t device, const char **ret_why) {
+        struct world *w = context;
+
+        *ret_why = w->reset_is_refused;
+        if (w->reset_is_refused)
+                return BUS_E_REFUSED;
+        w->n_resets++;
+        return 0;
+}
+
+static int fake_check_access(void *context, uint16_t device, const struct bus_access_question *q,
+                             struct bus_access_answer *ret) {
+        if (strcmp(q->subject, "anon-clear") != 0) {
+                ret->problem = "There is no such subject";
+                return BUS_E_REFUSED;
+        }
+        ret->granted = strcmp(q->href, "/lamp") == 0 && strcmp(q->method, "GET") == 0;
+        ret->reason = ret->granted ? "an entry grants it" : "no entry grants it";
+        ret->aceid = ret->granted ? 7 : 0;
+        return 0;
+}
+
+static size_t fake_sessions(void *context, uint16_t device, const struct bus_session **ret) {
+        static const char *const roles[] = { "oic.role.owner", "example" };
+        static const struct bus_session all[] = {
+                { .peer = "192.0.2.7:40000",
+                  .transport = "dtls",
+                  .suite = "ECDHE-PSK-AES128-CBC-SHA256",
+                  .id = { { 0x11, 0x22 } },
+                  .roles = roles,
+                  .n_roles = 2,
+                  .opened_s = 60,
+                  .silent_s = 7 },
+                { .peer = "[2001:db8::1]:5", .transport = "tls", .suite = "", .onboarding = true },
+        };
+
+        *ret = all;
+        return 2;
+}
+
+static void fake_store(void *context, enum bus_store_work work, int fd, bus_store_done *done,
+                       void *done_context) {
+        struct world *w = context;
+
+        w->n_stored++;
+        w->store_work = work;
+        w->store_fd = fd;
+        w->store_done = done;
+        w->store_context = done_context;
+}
+
+static const char *const transfers[] = { "just-works", "random-pin", NULL };
+
 /* ---- the bus ---- */
 
 static const char *const programs[] = { "/usr/bin/dbus-daemon", "/bin/dbus-daemon",
@@ -217,7 +288,8 @@ static void write_config(struct world *w) {
                 "<allow send_requested_reply=\"true\" send_type=\"error\"/>\n"
                 "<allow receive_type=\"method_call\"/><allow receive_type=\"method_return\"/>\n"
                 "<allow receive_type=\"error\"/><allow receive_type=\"signal\"/>\n"
-                "<allow send_destination=\"org.freedesktop.DBus\"/></policy>\n",
+                "<allow send_destination=\"org.freedesktop.DBus\"/>\n"
+                "<allow own=\"org.freedesktop.PolicyKit1\"/></policy>\n", /* for the fake one */
                 w->address);
         write_policy(f);
         fprintf(f, "</busconfig>\n");
@@ -276,6 +348,14 @@ static void fill_control(struct world *w) {
                 .version = "1.2.3",
                 .started_us = 1700000000000000u,
                 .allow_insecure = true,
+                .admin_gid = getgid(),
+                .security = { .admin = fake_admin,
+                              .status = fake_status,
+                              .read = fake_read,
+                              .reset = fake_reset,
+                              .check_access = fake_check_access,
+                              .sessions = fake_sessions,
+                              .store = fake_store },
                 .now = fake_now,
                 .register_app = fake_register,
                 .unregister = fake_unregister,
@@ -319,6 +399,14 @@ int world_setup(void **state) {
         write_config(w);
         world_bus_start(w);
         make_model(w);
+        w->admin = BUS_ADMIN_ALWAYS;
+        w->status = (struct bus_security_status){ .state = "RFOTM",
+                                                  .transfer = "",
+                                                  .transfers = transfers,
+                                                  .sealed = "",
+                                                  .domain = "",
+                                                  .next_step = "Own it" };
+        w->store_fd = -1;
         fill_control(w);
         assert_int_equal(bus_new(&w->bus, &w->control, w->address), 0);
         WORLD_UNTIL(w, w->bus->state == BUS_READY);

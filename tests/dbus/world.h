@@ -29,6 +29,14 @@ struct world {
         unsigned n_channels; /* that are open */
         unsigned n_lost, n_vanished;
         uint64_t notices;
+        enum bus_admin admin;              /* what every caller is */
+        struct bus_security_status status; /* of the device */
+        const char *reset_is_refused;      /* why */
+        unsigned n_resets, n_stored;       /* what was done */
+        bus_store_done *store_done;        /* of the work under way */
+        void *store_context;
+        enum bus_store_work store_work;
+        int store_fd;
 };
 
 bool world_has_bus(void); /* false: there is no dbus-daemon, and the test is skipped */

@@ -1,0 +1,19 @@
+/*
+ * What the bus asks about the security of our devices (struct bus_security):
+ * from daemon/secure.h and the access decision, as plain texts for people.
+ */
+#ifndef OCF_DAEMON_CONTROL_SECURITY_H
+#define OCF_DAEMON_CONTROL_SECURITY_H
+
+#include "daemon/daemon_private.h"
+
+/* Looks up AdminGroup= (now, since it may ask a server). */
+void control_fill_security(struct daemon *d);
+
+/* control_store.c */
+void control_store(void *context, enum bus_store_work work, int fd, bus_store_done *done, void *done_context);
+
+/* control_next_step.c: what to do next with a device. */
+const char *control_next_step(const struct svr *svr, bool pin_is_shown);
+
+#endif
