@@ -28,8 +28,8 @@ int store_complete_mark(struct store *s) {
         if (!r)
                 r = store_mark_finish(s->directory);
         s->mark_is_behind = r != 0;
-        if (!r)
-                s->mark_is_prepared = false;
+        if (faccessat(s->directory, STORE_MARK_NEW, F_OK, 0) < 0)
+                s->mark_is_prepared = false; /* it took its place, though that may not be on the disk yet */
         return r;
 }
 

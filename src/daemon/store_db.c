@@ -39,7 +39,9 @@ int store_db_outcome(sqlite3 *db, int code) {
         case SQLITE_READONLY:
         case SQLITE_PERM:
                 return error ? -error : STORE_E_DAMAGED; /* a format that it would only read */
-        default:                                         /* I/O, mostly */
+        case SQLITE_CANTOPEN: /* it tries once more to read only what is not there, and says that */
+                return error && error != ENOENT ? -error : -EIO;
+        default: /* I/O, mostly */
                 return error ? -error : -EIO;
         }
 }

@@ -149,7 +149,8 @@ static void run_job(struct store_thread *t, struct job *j, struct store_changes 
 static void work(struct store_thread *t, struct job *j) {
         struct store_changes lazy = { 0 }, none = { 0 };
 
-        if (!j || j->kind == JOB_COMMIT)
+        /* with the last that waits: what is lazy may be later than the jobs behind this one */
+        if (!j || (j->kind == JOB_COMMIT && list_is_empty(&t->waiting)))
                 lazy = take_lazy(t);
         uv_mutex_unlock(&t->mutex);
         if (j)
