@@ -211,7 +211,8 @@ class World:
         config = self.directory / "ocfd.conf"
         config.write_text(
             f"[Daemon]\nStateDirectory={self.directory}/state\nRuntimeDirectory={self.directory}/run\n"
-            f"Bus={self.address}\nLogLevel=warning\n[Network]\nInterfaces=lo\nPort=auto\n[Security]\nAllowInsecure=yes\n"
+            f"Bus={self.address}\nLogLevel=warning\n[Network]\nInterfaces=lo\nPort=auto\nSecurePort=auto\n"
+            "[Security]\nAllowInsecure=yes\nMaxSessions=20000\n"
         )
         begun = time.monotonic()
         self.ocfd = self.spawn(self.build / "src/daemon/ocfd", "--config", config)
@@ -247,7 +248,17 @@ class World:
         return [int(r[1].split(":")[1], 16) for r in rows if r[9] in inodes and r[3] == state]
 
     def find_port(self):
-        return next((p for p in self.ports("udp", "07") if p != 5683), None)
+        return next((p for p in self.ports("udp", "07") if p != 5683 and get_once(p, "/oic/d")), None)
+
+    def own(self, path):
+        """Takes ownership, and opens path to the owner: the options with which dtls_load comes as the owner."""
+        self.port_secure = next(p for p in self.ports("udp", "07") if p not in (5683, self.port))
+        argv = [self.build / "bench/own", self.port, self.port_secure, path]
+        said = subprocess.run([str(a) for a in argv], capture_output=True, text=True, timeout=60)
+        if said.returncode:
+            raise NotUp(f"a device that can be owned: {said.stderr.strip()}")
+        said = dict(line.split("=") for line in said.stdout.split())
+        return ["-k", said["key"], "-i", said["identity"]]
 
     def find_tcp_port(self):
         return next(iter(self.ports("tcp", "0A")), None)
