@@ -126,7 +126,7 @@ static void note_sync(int fd) {
 }
 
 /* All that is there is on the platters. */
-static void disk_begin(void) {
+static OCF_UNUSED void disk_begin(void) {
         list_now(&durable);
         for (size_t i = 0; i < durable.n; i++)
                 note_synced(durable.entries[i].inode);
