@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 
-from coap_wire import CONTENT_FORMAT, GET, OBSERVE, OCF_CBOR, POST, URI_PATH, URI_QUERY, Message, cbor_encode, encode, uint
+from coap_wire import CONTENT_FORMAT, GET, OBSERVE, OCF_CBOR, POST, URI_PATH, URI_QUERY, Message, Peer, cbor_encode, encode, uint
 
 CSM, PING, PONG, RELEASE, ABORT = (0xE0 | n for n in (1, 2, 3, 4, 5))
 MAX_MESSAGE_SIZE, BLOCK_WISE = 2, 4  # of a CSM
@@ -162,6 +162,8 @@ class StreamPeer:
 
     def get(self, path, query="", **more):
         return self.request(GET, path, query, **more)
+
+    get_whole, links = Peer.get_whole, Peer.links  # blocks are the same
 
     def post(self, path, value, query="", **more):
         return self.request(POST, path, query, payload=cbor_encode(value), **more)

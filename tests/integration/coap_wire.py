@@ -170,6 +170,12 @@ class Peer:
         """Registers; the first answer. Notifications come with receive(token=answer.token)."""
         return self.request(GET, path, query, options=[(OBSERVE, b""), *options])
 
+    def links(self, query=""):
+        """What /oic/res lists: several blocks of it."""
+        body, last = self.get_whole("/oic/res", query)
+        assert last.code == "2.05", last
+        return cbor_decode(body)
+
     def rest_of(self, first, path, query=""):
         """The value of which a multicast brought the first block: the others come from who sent it."""
         if not (first.number(BLOCK2) or 0) & 8:

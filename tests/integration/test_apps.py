@@ -116,7 +116,7 @@ def app_killed_its_resource_is_gone_and_observers_get_4_04(w):
     lamp.kill()
     equal(peer.receive(token=first.token).code, "4.04", "what the observer hears")
     equal(peer.get("/lamp").code, "4.04")
-    equal(hrefs(peer.get("/oic/res").value()) & {"/lamp", "/stays"}, {"/stays"})
+    equal(hrefs(peer.links()) & {"/lamp", "/stays"}, {"/stays"})
     equal(peer.get("/stays").value()["x"], 1)
 
 
@@ -132,7 +132,7 @@ def lingering_app_is_5_03_then_back(w):
     app.close()
     m = eventually(lambda: (lambda m: m.code == "5.03" and m)(peer.get("/meter")), "5.03 while it lingers")
     assert 0 < m.number(MAX_AGE) <= 60, m
-    assert "/meter" in hrefs(peer.get("/oic/res").value())
+    assert "/meter" in hrefs(peer.links())
     resource["/meter"]["value"] = {"kwh": 2}
     w.connect().register(resource, name="meter", linger_ms=20000)
     m = peer.receive(token=first.token)
@@ -402,7 +402,7 @@ def example_app(w, argv):
 
     def is_there():
         assert app.runs(), app.output()
-        found[:] = [link for link in peer.get("/oic/res").value() if not link["href"].startswith("/oic")]
+        found[:] = [link for link in peer.links() if not link["href"].startswith("/oic")]
         return found
 
     eventually(is_there, "it has registered")
