@@ -2,6 +2,7 @@
 #include "daemon/clock.h"
 #include "daemon/diag.h"
 #include "protocol/coap_code.h"
+#include "security/tls_cert.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -113,7 +114,22 @@ static size_t host_pin(void *context, uint16_t device, uint8_t ret[TLS_PSK_MAX])
 }
 
 static bool host_has_certificate(void *context, uint16_t device) {
-        return false;
+        return secure_has_certificate(((struct daemon *)context)->secure, device);
+}
+
+static int host_certificate(void *context, uint16_t device, uint16_t suite, bool stream, uint64_t now_ms,
+                            struct tls **ret) {
+        return secure_certificate(((struct daemon *)context)->secure, device, suite, stream, now_ms,
+                                  daemon_wall(context), ret);
+}
+
+static void host_certificate_peer(void *context, const struct tls *tls, struct uuid *ret,
+                                  int32_t *ret_credid) {
+        struct tls_cert_peer peer;
+
+        tls_cert_peer(tls, &peer);
+        *ret = peer.id;
+        *ret_credid = peer.credid;
 }
 
 static void on_opened(void *context, struct session *session) {
@@ -145,7 +161,9 @@ static int open_link(struct daemon *d) {
                 .sessions = { SESSIONS_DEFAULT, .host = { .context = d,
                                                           .svr = host_svr,
                                                           .pin = host_pin,
-                                                          .has_certificate = host_has_certificate } },
+                                                          .has_certificate = host_has_certificate,
+                                                          .certificate = host_certificate,
+                                                          .certificate_peer = host_certificate_peer } },
                 .pipeline = d->pipeline,
                 .context = d,
                 .now = on_now,
@@ -165,6 +183,10 @@ static int open_link(struct daemon *d) {
 
 static bool secrets(void *context, const struct coap_peer *peer, struct tls_secrets *ret) {
         return secure_link_secrets(((struct daemon *)context)->link, peer, ret);
+}
+
+static const struct tls *tls_of(void *context, const struct coap_peer *peer) {
+        return secure_link_tls(((struct daemon *)context)->link, peer);
 }
 
 static bool handshaking(void *context, uint16_t device) {
@@ -233,6 +255,8 @@ int daemon_open_secure(struct daemon *d) {
                 .now = on_now,
                 .session = daemon_session,
                 .secrets = secrets,
+                .tls = tls_of,
+                .wall = daemon_wall,
                 .handshaking = handshaking,
                 .can_show_pin = can_show_pin,
                 .show_pin = show_pin,

@@ -3,12 +3,11 @@
 #include "daemon/diag.h"
 #include "daemon/random.h"
 #include "daemon/secure_private.h"
+#include "security/identity_key.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#define RETRY_MS 5000u /* a reset that could not be stored */
 
 /* ---- what follows from a change ---- */
 
@@ -77,6 +76,8 @@ void secure_follow(struct secure_device *d, uint32_t effects) {
                         c->transfer_done(c->context, device);
                 }
         }
+        if (effects & (SVR_EFFECT_CREDS | SVR_EFFECT_STATE))
+                secure_context_forget(d);
         if (effects & SVR_EFFECT_CREDS)
                 c->creds_changed(c->context, device);
         if (effects & (SVR_EFFECT_STATE | SVR_EFFECT_ACCESS))
@@ -92,17 +93,18 @@ void secure_begin_reset(struct secure_device *d) {
         struct uuid id;
         int r;
 
-        if (d->change.under_way || d->sealed) {
-                d->reset_is_due = !d->sealed;
-                return;
-        }
-        d->reset_is_due = false;
+        if (d->change.under_way || d->sealed)
+                return; /* it stays due */
         d->change = (struct secure_change){ .is_reset = true, .rows = SVR_ALL, .before = d->svr.machine };
         d->change.effects = SVR_EFFECT_STATE | SVR_EFFECT_TRANSFER | SVR_EFFECT_CREDS;
         c->reset_done(c->context, d->device->index); /* no session outlives it */
         random_uuid(&id);
         svr_reset(&d->svr, &id);
-        r = secure_rows_commit(d);
+        r = secure_manufacturer_install(d);
+        if (!r)
+                r = crypto_key_new(&d->change.key); /* no certificate of the last owner is ever good again */
+        if (!r)
+                r = secure_rows_commit(d);
         if (r) {
                 diag_log(LOG_ERR, "A reset could not be stored, and is tried again: %s", strerror(-r));
                 secure_change_done(d, r);
@@ -263,11 +265,12 @@ static int add_resources(struct secure *s, struct secure_device *d) {
         return model_add_secure_resource(s->config.model, d->device, &mnt, &r);
 }
 
-static uint8_t transfer_methods(const struct secure *s) {
+uint8_t secure_transfer_methods(const struct secure *s) {
         const struct config *c = s->config.config;
 
         return (uint8_t)((c->just_works ? 1u << SVR_JUST_WORKS : 0) |
-                         (s->config.can_show_pin(s->config.context) ? 1u << SVR_RANDOM_PIN : 0));
+                         (s->config.can_show_pin(s->config.context) ? 1u << SVR_RANDOM_PIN : 0) |
+                         (s->manufacturer ? 1u << SVR_MANUFACTURER : 0));
 }
 
 /* A device without rows is new; one whose rows do not go together keeps its owner, and waits for people. */
@@ -281,7 +284,10 @@ static int load(struct secure_device *d) {
 
                 svr_reset(&d->svr, &d->stored.di);
                 *c = (struct secure_change){ .is_reset = true, .rows = SVR_ALL, .before = d->svr.machine };
-                return secure_rows_commit(d);
+                r = secure_manufacturer_install(d);
+                if (!r)
+                        r = crypto_key_new(&c->key);
+                return r ? r : secure_rows_commit(d);
         }
         if (r <= 0)
                 return r;
@@ -295,7 +301,8 @@ static int load(struct secure_device *d) {
 }
 
 static int add_device(struct secure *s, struct device *device) {
-        const struct svr_device what = { .oxms = transfer_methods(s), .sct = CRED_PSK | CRED_CERTIFICATE };
+        const struct svr_device what = { .oxms = secure_transfer_methods(s),
+                                         .sct = CRED_PSK | CRED_CERTIFICATE };
         struct secure_device *d = ocf_new(struct secure_device);
         const char *why;
         int r;
@@ -338,6 +345,8 @@ int secure_new(struct secure **ret, const struct secure_config *config) {
         s->devices = ocf_allocate(config->model->n_devices + 1, sizeof(*s->devices));
         if (!s->scratch || !s->devices)
                 r = -ENOMEM;
+        if (!r)
+                r = secure_manufacturer_load(s);
         for (size_t i = 0; !r && i < config->model->n_devices; i++)
                 r = add_device(s, config->model->devices[i]);
         if (r < 0) {
@@ -351,6 +360,9 @@ int secure_new(struct secure **ret, const struct secure_config *config) {
 static void device_free(struct secure_device *d) {
         svr_deinit(&d->svr);
         pin_forget(&d->pin);
+        secure_context_forget(d);
+        EVP_PKEY_free(d->key);
+        EVP_PKEY_free(d->change.key);
         secure_rows_deinit(d->saved);
         secure_rows_deinit(d->change.saved);
         ocf_free(d);
@@ -362,6 +374,8 @@ struct secure *secure_free(struct secure *s) {
         for (size_t i = 0; i < s->n_devices; i++)
                 device_free(s->devices[i]);
         ocf_free(s->devices);
+        tls_cert_context_unref(s->manufacturer);
+        ocf_free(s->manufacturer_pem);
         if (s->scratch)
                 secret_wipe(s->scratch, SVR_REP_MAX);
         ocf_free(s->scratch);

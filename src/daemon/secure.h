@@ -31,6 +31,9 @@ struct secure_config {
         uint64_t (*now)(void *context);
         struct svr_session *(*session)(void *context, const struct coap_peer *peer); /* NULL: none */
         bool (*secrets)(void *context, const struct coap_peer *peer, struct tls_secrets *ret);
+        const struct tls *(*tls)(void *context,
+                                 const struct coap_peer *peer); /* of that session; NULL: none */
+        int64_t (*wall)(void *context); /* seconds since 1970; negative: the clock is not trusted */
         bool (*handshaking)(void *context, uint16_t device);
         bool (*can_show_pin)(void *context);
         void (*show_pin)(void *context, uint16_t device, const char *digits); /* NULL: it is over */
@@ -62,6 +65,11 @@ void secure_session_closed(struct secure *s, const struct session *session);
 void secure_session_failed(struct secure *s, const struct session *session);
 size_t secure_pin_key(struct secure *s, uint16_t device, uint8_t ret[TLS_PSK_MAX]);
 const char *secure_pin(const struct secure *s, uint16_t device); /* the one that is shown; NULL: none */
+
+/* What a device shows; 0; -ENOENT: nothing, now; -ENOMEM. */
+bool secure_has_certificate(struct secure *s, uint16_t device);
+int secure_certificate(struct secure *s, uint16_t device, uint16_t suite, bool stream, uint64_t now_ms,
+                       int64_t wall_s, struct tls **ret);
 
 /* ---- time, and people ---- */
 

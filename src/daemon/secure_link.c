@@ -231,6 +231,12 @@ struct svr_session *secure_link_session(struct secure_link *l, const struct coap
         return c && (c->svr.onboarding || !uuid_is_nil(&c->svr.id)) ? &c->svr : NULL;
 }
 
+const struct tls *secure_link_tls(struct secure_link *l, const struct coap_peer *peer) {
+        struct session *c = sessions_find(l->sessions, peer);
+
+        return c ? c->tls : NULL;
+}
+
 bool secure_link_secrets(struct secure_link *l, const struct coap_peer *peer, struct tls_secrets *ret) {
         struct session *c = sessions_find(l->sessions, peer);
 

@@ -45,6 +45,7 @@ uint64_t secure_link_deadline(const struct secure_link *l);
 
 /* What the session has proven; NULL: no session, or one that has proven nothing (any more). */
 struct svr_session *secure_link_session(struct secure_link *l, const struct coap_peer *peer);
+const struct tls *secure_link_tls(struct secure_link *l, const struct coap_peer *peer); /* NULL: no session */
 bool secure_link_secrets(struct secure_link *l, const struct coap_peer *peer, struct tls_secrets *ret);
 
 /* The device is owned now: the session that took it has no more rights, and ends once its last answer has

@@ -7,8 +7,8 @@
 #define OCF_DAEMON_SECURE_PRIVATE_H
 
 #include "daemon/secure.h"
-
-struct identity_key;
+#include "security/crypto.h"
+#include "security/tls_cert.h"
 
 #define SECURE_MNT _SVR_N /* the number of /oic/mnt among secure resources */
 
@@ -25,7 +25,7 @@ struct secure_change {
         uint32_t effects, rows; /* SVR_EFFECT_*, SVR_BIT() */
         bool is_reset;
         struct secure_row saved[_SVR_STORED_N]; /* what they will be, once durable */
-        struct identity_key *key;               /* of a reset: the new one; NULL: it stays */
+        EVP_PKEY *key;                          /* of a reset: the new one; NULL: it stays */
         struct svr_machine before;
 };
 
@@ -34,14 +34,14 @@ struct secure_device {
         struct device *device; /* of the model */
         struct svr svr;
         struct store_device stored;
-        struct identity_key *key;
+        EVP_PKEY *key;                    /* the identity's */
+        struct tls_cert_context *context; /* of identity and authorities; NULL: to be made */
         struct pin pin;
         const char *sealed;                     /* NULL: it is not */
         struct secure_row saved[_SVR_STORED_N]; /* as they are on the disk */
         struct secure_change change;
         struct list waiting; /* of calls */
         size_t n_waiting;
-        bool reset_is_due;
 };
 
 struct secure {
@@ -50,6 +50,8 @@ struct secure {
         size_t n_devices;
         uint8_t *scratch; /* SVR_REP_MAX: answers, and rows */
         char sealed[512];
+        struct tls_cert_context *manufacturer; /* NULL: there is none */
+        char *manufacturer_pem;
 };
 
 /* secure_rows.c */
@@ -68,7 +70,13 @@ void secure_run_waiting(struct secure_device *d);
 void secure_reply(struct secure_device *d, const struct call *call, const struct svr_need *need, uint8_t *buf,
                   struct svr_reply *ret);
 
+/* secure_certificates.c */
+int secure_manufacturer_load(struct secure *s);
+int secure_manufacturer_install(struct secure_device *d);
+void secure_context_forget(struct secure_device *d);
+
 /* secure.c */
+uint8_t secure_transfer_methods(const struct secure *s);
 void secure_begin_reset(struct secure_device *d);
 void secure_tell_model(struct secure_device *d);
 void secure_follow(struct secure_device *d, uint32_t effects);

@@ -20,6 +20,8 @@ static void answer_fault(struct call *call, enum fault fault, const char *why) {
         call_answer(call, &response);
 }
 
+#define RETRY_MS 5000u /* of a reset that could not be stored */
+
 /* ---- /oic/mnt (core.md 7): to reset the device, and to start again ---- */
 
 static void answer_mnt(struct secure_device *d, struct call *call) {
@@ -98,6 +100,7 @@ static int ask(struct secure_device *d, struct call *call, enum svr_id id, struc
         int r;
 
         crypto_random(&svr_call.random, sizeof(svr_call.random));
+        d->svr.device.oxms = secure_transfer_methods(d->secure); /* agents come and go */
         d->svr.handshaking = config->handshaking(config->context, d->device->index);
         for (;;) {
                 struct writer w = writer_on(d->secure->scratch, SVR_REP_MAX);
@@ -157,8 +160,9 @@ void secure_change_done(struct secure_device *d, int outcome) {
                         answer_fault(
                                 c.call, FAULT_FAILED,
                                 "The change could not be stored, and was not made: see the journal of ocfd");
-                else if (c.is_reset)
-                        d->reset_is_due = true; /* tried again */
+                else if (c.is_reset) /* it is due still, and tried again */
+                        d->svr.machine.reset_due_ms =
+                                d->secure->config.now(d->secure->config.context) + RETRY_MS;
         } else {
                 secure_rows_keep(d);
                 if (c.call)

@@ -306,7 +306,7 @@ static int begin_engine(struct sessions *s, struct session *c, const struct svr 
         memcpy(c->hello, hello->random.data, sizeof(c->hello));
         if (tls_suite_is_psk(suite))
                 return begin_psk(c, svr, suite, hello, now_ms);
-        return host->certificate(host->context, c->peer.device, hello, c->peer.stream, now_ms, &c->tls);
+        return host->certificate(host->context, c->peer.device, suite, c->peer.stream, now_ms, &c->tls);
 }
 
 static uint16_t suite_for(const struct sessions *s, uint16_t device, const struct tls_hello *hello,
@@ -495,7 +495,7 @@ static bool may_open(struct sessions *s, struct session *c) {
                 return false;
         if (!tls_suite_is_psk(c->tls->suite)) {
                 c->svr.by_certificate = true;
-                host->certificate_peer(host->context, c->tls, &c->svr.id);
+                host->certificate_peer(host->context, c->tls, &c->svr.id, &c->credid);
         }
         return !uuid_is_nil(&c->svr.id);
 }
@@ -716,8 +716,9 @@ static bool still_holds(const struct svr *svr, const struct session *c) {
         if (c->svr.onboarding || c->credid == CRED_ID_NONE)
                 return true;
         for (size_t i = 0; i < svr->n_creds; i++)
-                if (svr->creds[i]->id == c->credid && cred_is_about(svr->creds[i], &c->svr.id))
-                        return true;
+                if (svr->creds[i]->id == c->credid)
+                        return c->svr.by_certificate ? svr->creds[i]->usage == CRED_TRUSTCA
+                                                     : cred_is_about(svr->creds[i], &c->svr.id);
         return false;
 }
 

@@ -33,7 +33,7 @@ struct session {
         struct svr_session svr; /* what the peer has proven */
         struct coap_peer peer;  /* its channel is the session's number */
         struct tls *tls;        /* NULL: a connection whose ClientHello is not whole yet */
-        int32_t credid;         /* of the PSK, CRED_ID_NONE: another way */
+        int32_t credid;         /* of the PSK, or of the authority; CRED_ID_NONE: none */
         uint64_t opened_ms, last_ms;
 
         /* Of sessions.c: */
@@ -72,10 +72,11 @@ struct sessions_host {
         /* Is there a certificate to show: the identity's, or in an ownership transfer the manufacturer's? */
         bool (*has_certificate)(void *context, uint16_t device);
         /* The engine for a suite with certificates. 0; -ENOMEM; -ENOENT: no certificate after all. */
-        int (*certificate)(void *context, uint16_t device, const struct tls_hello *hello, bool stream,
-                           uint64_t now_ms, struct tls **ret);
-        /* Whom the certificate of an open session names; nil: nobody in particular. */
-        void (*certificate_peer)(void *context, const struct tls *tls, struct uuid *ret);
+        int (*certificate)(void *context, uint16_t device, uint16_t suite, bool stream, uint64_t now_ms,
+                           struct tls **ret);
+        /* Whom the certificate of an open session names, nil: nobody in particular; and the credential that
+         * vouches for it. */
+        void (*certificate_peer)(void *context, const struct tls *tls, struct uuid *ret, int32_t *ret_credid);
 };
 
 struct sessions_config {
