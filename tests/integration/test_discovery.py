@@ -229,7 +229,9 @@ BOTH, SECURE_ONLY = ["coap", "coaps", "coap+tcp", "coaps+tcp"], ["coaps", "coaps
 def secure_resources_are_listed(w):
     """As the reference lists them: in its order, and what begins an ownership transfer in clear as well."""
     w.start()
-    w.connect().register({"/open": {"rt": ["x.one"], "value": {}, "insecure": True}, "/closed": {"rt": ["x.one"], "value": {}}})
+    app = w.connect()
+    app.register({"/open": {"rt": ["x.one"], "value": {}, "insecure": True}, "/closed": {"rt": ["x.one"], "value": {}}})
+    equal(app.property(app.find("/oic/sec/doxm"), "Resource1", "Mode"), "core", "on the bus it is the daemon's own")
     peer = w.peer()
     links = whole(peer, "/oic/res")
     equal([link["href"] for link in links], ["/oic/p", "/oic/res", "/oic/d", *(f"/oic/{name}" for name in SECURE), "/open", "/closed"])

@@ -39,11 +39,14 @@ static struct model *restarted(void) {
 
 static void test_what_was_there_is_awaited(void **state) {
         struct told h = { .handler = { &published } };
+        static const struct secure_resource_spec ours = { .href = "/oic/sec/doxm", .type = "oic.r.doxm" };
         struct model *m = restarted();
         struct model_refusal why;
+        struct resource *r;
         struct app *a;
 
         assert_int_equal(fault_of(m, request(COAP_GET, "/lamp", "")), FAULT_NOT_FOUND);
+        assert_int_equal(model_add_secure_resource(m, m->devices[0], &ours, &r), 0);
         assert_int_equal(register_one(m, ":1.5", NULL, 0, lamp_spec("/lamp", &h.handler), &a, &why), 0);
         assert_int_equal(register_one(m, ":1.5", NULL, 0, lamp_spec("/a b/ü", &h.handler), &a, &why), 0);
         assert_int_equal(hrefs_save(directory, m), 0);
@@ -52,6 +55,7 @@ static void test_what_was_there_is_awaited(void **state) {
         assert_int_equal(fault_of(m, request(COAP_GET, "/lamp", "")), FAULT_UNAVAILABLE);
         assert_int_equal(fault_of(m, request(COAP_GET, "/a b/ü", "")), FAULT_UNAVAILABLE);
         assert_int_equal(fault_of(m, request(COAP_GET, "/other", "")), FAULT_NOT_FOUND);
+        assert_int_equal(fault_of(m, request(COAP_GET, "/oic/sec/doxm", "")), FAULT_NOT_FOUND); /* no app's */
         model_expire(m, 1000 + HREFS_GRACE_MS);
         assert_int_equal(fault_of(m, request(COAP_GET, "/lamp", "")), FAULT_NOT_FOUND);
         model_free(m);
