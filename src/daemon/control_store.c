@@ -108,22 +108,31 @@ static void on_copied_out(uv_work_t *work, int status) {
                        "elsewhere, see ocfd-security(7).");
 }
 
+static void restart(struct daemon *d) {
+        diag_stopping("an administrator has restored the store");
+        d->restarts = true;
+        uv_stop(&d->loop);
+}
+
 static void on_report(void *context, int outcome, const char *text) {
         struct job *j = context;
-        int r;
+        struct daemon *d = j->daemon;
+        int r = 0;
 
-        if (outcome || j->work != BUS_STORE_BACKUP) {
-                if (!outcome && j->work == BUS_STORE_RESTORE) {
-                        diag_stopping("an administrator has restored the store");
-                        j->daemon->restarts = true;
-                        uv_stop(&j->daemon->loop);
-                }
-                finish(j, outcome ? BUS_E_REFUSED : 0, text);
-                return;
+        if (outcome) {
+                finish(j, BUS_E_REFUSED, text);
+        } else if (j->work == BUS_STORE_BACKUP) {
+                r = uv_queue_work(&d->loop, &j->copying, copy_out, on_copied_out);
+                if (r)
+                        finish_errno(j, "The copy could not be written to your file", r);
+        } else if (j->work == BUS_STORE_RESTORE) {
+                finish(j, 0,
+                       "What was in the copy is in place; what was there before is kept beside it, as "
+                       "ocfd.db.replaced. ocfd starts again with it.");
+                restart(d);
+        } else {
+                finish(j, 0, text);
         }
-        r = uv_queue_work(&j->daemon->loop, &j->copying, copy_out, on_copied_out);
-        if (r)
-                finish_errno(j, "The copy could not be written to your file", r);
 }
 
 static void on_copied_in(uv_work_t *work, int status) {

@@ -31,8 +31,8 @@ offers() {
     fi
 }
 
-offers 'status' ocfctl st
-offers 'serve set' ocfctl se
+offers 'status store' ocfctl st
+offers 'serve set sessions' ocfctl se
 offers '/lamp /oic/d' ocfctl get /
 offers '/lamp' ocfctl --json set /l
 offers '' ocfctl status ''
@@ -40,11 +40,16 @@ offers '--insecure' ocfctl serve --ins
 offers '--insecure' ocfctl --bus session --timeout 1 serve /a --ins
 offers '0123-45' ocfctl get --device 0
 offers 'system session' ocfctl --bus s
+offers 'list check' ocfctl acl ''
+offers "anon-clear auth-crypt" ocfctl acl check a
+offers '/lamp' ocfctl acl check anon-clear get /l
+offers 'check' ocfctl store c
+offers '--yes' ocfctl reset --y
 offers '/lamp' ocfctl --bus unix : path = /run/x get /l
 grep -q -- '--bus unix:path=/run/x ' "$asked" || { echo "the daemon of another bus was asked: $(cat "$asked")"; exit 1; }
 
 unset -f ocfctl
-for command in '' status apps resources serve get set observe monitor; do
+for command in '' status apps resources serve get set observe monitor owner reset pin cred acl audit sessions store doctor; do
     help=$("$ocfctl" $command --help)
     COMP_WORDS=(ocfctl $command --)
     COMP_CWORD=$((${#COMP_WORDS[@]} - 1))

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integra
 from dbus_wire import BusError
 from harness import BUS_CONFIG, SLOW, SOURCE, Network, equal, eventually, main, test
 
-COMMANDS = ["status", "apps", "resources", "serve", "get", "set", "observe", "monitor"]
+COMMANDS = ["status", "apps", "resources", "serve", "get", "set", "observe", "monitor", "owner", "reset", "pin", "cred", "acl", "audit", "sessions", "store", "doctor"]
 
 
 def run(w, *args, stdin="", env=None, bus=True, **more):
@@ -81,6 +81,16 @@ def ocfctl_options(w):
         (["serve", "/a", "--rt", "x.y", "--linger", "601"], "600"),
         (["serve", "/a", *["--rt", "x.y"] * 17], "16 times"),
         (["monitor", "lamp"], "begins with"),
+        (["cred"], "it wants list"),
+        (["cred", "show"], "is not list"),
+        (["acl", "show"], "neither list nor check"),
+        (["acl", "check", "anon-clear", "get"], "SUBJECT METHOD HREF"),
+        (["acl", "list", "x"], "too many"),
+        (["store", "mend"], "is not check"),
+        (["store", "backup"], "wants a FILE"),
+        (["store", "check", "x"], "wants no FILE"),
+        (["store", "restore", "x"], "--yes"),
+        (["pin", "--yes"], "unknown option"),
     ]
     for args, words in wrong:
         result = run(w, *args)

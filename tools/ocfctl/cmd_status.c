@@ -1,4 +1,4 @@
-#include "ctl.h"
+#include "security.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -16,11 +16,12 @@ static json_int_t pid_of_daemon(struct ctl *c) {
         return pid;
 }
 
-static json_t *device_json(const char *path, const json_t *d) {
-        return json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O}", "path", path, "device_id",
+static json_t *device_json(const char *path, const json_t *d, const json_t *security) {
+        return json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O, s:o*}", "path", path, "device_id",
                          json_object_get(d, "DeviceId"), "piid", json_object_get(d, "ProtocolIndependentId"),
                          "name", json_object_get(d, "Name"), "types", json_object_get(d, "Types"), "owned",
-                         json_object_get(d, "Owned"), "endpoints", json_object_get(d, "Endpoints"));
+                         json_object_get(d, "Owned"), "endpoints", json_object_get(d, "Endpoints"),
+                         "security", security_json(security));
 }
 
 static json_t *interfaces_json(const json_t *manager) {
@@ -55,7 +56,9 @@ static json_t *status_json(struct ctl *c, const json_t *manager, json_t *objects
                 const json_t *r = json_object_get(interfaces, "org.ocfd.Resource1");
 
                 if (d)
-                        json_array_append_new(devices, device_json(path, d));
+                        json_array_append_new(
+                                devices,
+                                device_json(path, d, json_object_get(interfaces, "org.ocfd.Security1")));
                 n_apps += json_object_get(interfaces, "org.ocfd.Application1") != NULL;
                 n_resources += r && strcmp(text_of(r, "Mode"), "core") != 0;
         }
@@ -116,6 +119,25 @@ static void print_ports(const json_t *endpoints) {
                 printf("none");
 }
 
+static void print_owner(const json_t *d) {
+        const json_t *s = json_object_get(d, "security");
+
+        if (text_of(s, "sealed")[0]) {
+                printf("%ssealed%s: ", bold(), plain());
+                print_text(text_of(s, "sealed"));
+                putchar('\n');
+                return;
+        }
+        print_text(is_true(d, "owned") ? s ? text_of(s, "owner") : "owned" : "none");
+        if (s)
+                printf("  %s%s%s", dim(), text_of(s, "state"), plain());
+        if (text_of(s, "domain")[0]) {
+                printf(", domain ");
+                print_text(text_of(s, "domain"));
+        }
+        putchar('\n');
+}
+
 static void print_devices(const json_t *devices) {
         json_t *d;
         size_t n;
@@ -124,9 +146,12 @@ static void print_devices(const json_t *devices) {
                 key(n ? "" : "Device");
                 printf("%s  %s%s%s\n", text_of(d, "name"), dim(), text_of(d, "device_id"), plain());
                 key(n ? "" : "Owner");
-                printf("%s\n", is_true(d, "owned") ? "owned" : "none");
+                print_owner(d);
                 key(n ? "" : "Ports");
                 print_ports(json_object_get(d, "endpoints"));
+                printf("\n");
+                key(n ? "" : "Next");
+                print_text(text_of(json_object_get(d, "security"), "next_step"));
                 printf("\n");
         }
 }

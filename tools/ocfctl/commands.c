@@ -37,5 +37,35 @@ const struct command commands[] = {
           "Applications and resources that appear and vanish, and values; with HREFs only those resources. "
           "With --all also\n"
           "the resources of ocfd itself.\n" },
+        { "owner", "", "whose the devices are, in which state, and what to do next", 0, 0, 0, cmd_owner,
+          "A device that nobody owns can be taken by an onboarding tool; one that is owned is got back with "
+          "\"ocfctl reset\".\n"
+          "With --device only that one.\n" },
+        { "reset", "[DEVICE]", "make a device as it came from the factory, without an owner", OPTION_YES, 0,
+          1, cmd_reset,
+          "Its owner, credentials, access entries and device id are lost for good; the resources of "
+          "applications stay.\n"
+          "Example: ocfctl reset --yes\n" },
+        { "pin", "", "show the PIN when an onboarding tool asks for one", 0, 0, 0, cmd_pin,
+          "While it runs, devices offer ownership transfer by Random PIN. Ends when it is interrupted.\n" },
+        { "cred", "list", "the credentials of a device, without their secrets", 0, 1, 1, cmd_cred,
+          "Example: ocfctl cred list --device 1\n" },
+        { "acl", "list | check SUBJECT METHOD HREF", "who may do what, and whether somebody may", 0, 1, 4,
+          cmd_acl,
+          "SUBJECT: anon-clear (plain CoAP), auth-crypt (any secure channel), a UUID, role:NAME or "
+          "role:NAME@AUTHORITY.\n"
+          "check ends with 0 when it is granted and 4 when it is denied, and says why.\n"
+          "Example: ocfctl acl check anon-clear get /lamp\n" },
+        { "audit", "", "what the device noticed: refusals, transfers, resets", 0, 0, 0, cmd_audit,
+          "The events of /oic/sec/ael, oldest first.\n" },
+        { "sessions", "", "the secure sessions with a device", 0, 0, 0, cmd_sessions,
+          "The one that was silent longest first, at most 64.\n" },
+        { "store", "check | backup FILE | restore FILE | rekey",
+          "what ocfd remembers, checked, copied and put back", OPTION_YES, 1, 2, cmd_store,
+          "A backup is worth nothing without the store's key, which is never in it: see ocfd-security(7).\n"
+          "Example: ocfctl store backup /root/ocfd.backup\n" },
+        { "doctor", "", "look for what is wrong, and say what to do about it", 0, 0, 0, cmd_doctor,
+          "Ends with 0 when nothing is wrong. What only administrators may look at is left out for "
+          "others.\n" },
         { 0 },
 };

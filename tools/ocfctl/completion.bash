@@ -11,7 +11,8 @@ _ocfctl_strings() {
 
 _ocfctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
-    local commands='status apps resources serve get set observe monitor'
+    local commands='status apps resources serve get set observe monitor
+        owner reset pin cred acl audit sessions store doctor'
     local options='--bus --device --timeout --json --no-legend --quiet --help --version'
     local _ocfctl_bus=()
 
@@ -54,11 +55,23 @@ _ocfctl() {
     serve) options+=' --rt --if --name --insecure --linger' ;;
     get | set) options+=' --if --query' ;;
     observe) options+=' --query' ;;
+    reset | store) options+=' --yes' ;;
     esac
     if [[ $cur == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$cur"))
     elif [ -z "$command" ]; then
         COMPREPLY=($(compgen -W "$commands" -- "$cur"))
+    elif [[ $command == store && $prev == @(backup|restore) ]]; then
+        COMPREPLY=($(compgen -f -- "$cur"))
+    elif [[ $prev == "$command" && $command == @(cred|acl|store) ]]; then
+        local verbs=list
+        [ "$command" = acl ] && verbs='list check'
+        [ "$command" = store ] && verbs='check backup restore rekey'
+        COMPREPLY=($(compgen -W "$verbs" -- "$cur"))
+    elif [[ $command == acl && $cur == /* ]]; then
+        COMPREPLY=($(compgen -W "$(_ocfctl_ask resources --all | _ocfctl_strings href)" -- "$cur"))
+    elif [[ $command == acl && $prev == check ]]; then
+        COMPREPLY=($(compgen -W 'anon-clear auth-crypt role:' -- "$cur"))
     elif [[ $command == @(get|set|observe|monitor) ]]; then
         COMPREPLY=($(compgen -W "$(_ocfctl_ask resources --all | _ocfctl_strings href)" -- "$cur"))
     fi

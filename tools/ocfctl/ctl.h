@@ -7,6 +7,7 @@
  *     options.c   options, those of all commands and those of one
  *     bus.c       the daemon over the bus, and what errors mean
  *     objects.c   the daemon's objects as JSON
+ *     security.c  whose the devices are, and what only administrators may
  *     keyvalue.c  key=value
  *     output.c    tables and JSON
  */
@@ -44,7 +45,7 @@ struct ctl {
         size_t n_types, n_interfaces;
         const char *name, *query;
         uint64_t linger_ms;
-        bool is_insecure, is_all, is_help;
+        bool is_insecure, is_all, is_yes, is_help;
 
         const struct command *command;
         char **args;
@@ -62,6 +63,7 @@ enum {
         OPTION_LINGER = 1 << 5,
         OPTION_QUERY = 1 << 6,
         OPTION_ALL = 1 << 7,
+        OPTION_YES = 1 << 8,
 };
 
 struct command {
@@ -84,6 +86,15 @@ int cmd_get(struct ctl *c);
 int cmd_set(struct ctl *c);
 int cmd_observe(struct ctl *c);
 int cmd_monitor(struct ctl *c);
+int cmd_owner(struct ctl *c);
+int cmd_reset(struct ctl *c);
+int cmd_pin(struct ctl *c);
+int cmd_cred(struct ctl *c);
+int cmd_acl(struct ctl *c);
+int cmd_audit(struct ctl *c);
+int cmd_sessions(struct ctl *c);
+int cmd_store(struct ctl *c);
+int cmd_doctor(struct ctl *c);
 /* Takes [DEVICE] HREF from the front of the arguments. Return: exit code. */
 int take_href(struct ctl *c, const char **ret);
 

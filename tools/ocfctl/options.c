@@ -24,6 +24,7 @@ enum {
         OPT_LINGER,
         OPT_QUERY,
         OPT_ALL,
+        OPT_YES,
 };
 
 static const struct row {
@@ -53,6 +54,7 @@ static const struct row {
           OPT_LINGER, OPTION_LINGER },
         { "query", "QUERY", "further query, such as x=y&z=1", OPT_QUERY, OPTION_QUERY },
         { "all", NULL, "the resources of ocfd itself, too", OPT_ALL, OPTION_ALL },
+        { "yes", NULL, "do it without asking", OPT_YES, OPTION_YES },
 };
 
 int usage(const struct ctl *c, const char *format, ...) {
@@ -174,6 +176,9 @@ static int take(struct ctl *c, int option) {
                 return -1;
         case OPT_ALL:
                 c->is_all = true;
+                return -1;
+        case OPT_YES:
+                c->is_yes = true;
                 return -1;
         default: /* getopt's own '?' and ':' */
                 return EXIT_USAGE;
