@@ -4,12 +4,14 @@
 //
 //	discover true|false|any            devices, by their doxm
 //	own DEVICE [CHAIN KEY ROOTS]       by Just Works; with files in PEM by manufacturer certificate
+//	derive DEVICE                      by Just Works, and the owner's key comes out of the session; says its new name
 //	get DEVICE HREF                    post DEVICE HREF JSON       delete DEVICE HREF
 //	observe DEVICE HREF N              until N representations came
 //	psk DEVICE SUBJECT KEY             gives a peer a key (hex)
 //	ace DEVICE SUBJECT PERMISSION HREF...   SUBJECT: a UUID, anon-clear or auth-crypt; HREF: or a wildcard
 //	ask URI IDENTITY KEY HREF          of a server that is not ours, with a key (hex); KEY -: anonymously
 //	identity [FOLDER]                  what this tool is called; its chain, key and root as files there
+//	factory FOLDER                     makes a manufacturer's root, and chains and keys for a device and a tool
 //	disown DEVICE
 //
 // It prints a JSON object for each step and for what came of it; the last one of a run that failed has "error", and the
@@ -211,8 +213,10 @@ func main() {
 			t.export(args[1])
 		}
 		say(map[string]any{"owner": t.Owner})
+	case "factory":
+		factory(args[1])
 	case "ask":
-		with := &credentials{anonymous: true}
+		with := &credentials{anonymous: &anonymous{}}
 		if args[3] != "-" {
 			with = &credentials{identity: bytesOf(args[2]), key: bytesOf(args[3])}
 		}
@@ -226,6 +230,13 @@ func main() {
 		s.Close()
 	case "discover":
 		must(discover(*family, args[1], *seconds))
+	case "derive":
+		links, err := find(*family, args[1], *seconds)
+		must(err)
+		device, err := t.derive(links, args[1])
+		must(err)
+		t.save()
+		say(map[string]any{"owned": device, "owner": t.Owner})
 	case "own":
 		links, err := find(*family, args[1], *seconds)
 		must(err)

@@ -103,17 +103,12 @@ func (t *tool) transfer(s *session, device string) ([]byte, error) {
 	if doxm["devowneruuid"] != t.Owner {
 		return nil, fmt.Errorf("the owner is %v", doxm["devowneruuid"])
 	}
-	for _, one := range []struct {
-		href string
-		body object
-	}{
+	if err := posts(s, []update{
 		{"/oic/sec/pstat", object{"rowneruuid": t.Owner}},
 		{"/oic/sec/acl2", object{"rowneruuid": t.Owner, "aclist2": nil}},
 		{"/oic/sec/doxm", object{"rowneruuid": t.Owner, "owned": true}},
-	} {
-		if err := s.post(one.href, one.body); err != nil {
-			return nil, err
-		}
+	}); err != nil {
+		return nil, err
 	}
 	return key, goTo(s, stateProvision)
 }
@@ -186,7 +181,7 @@ func selectMethod(links []link, method int) error {
 func (t *tool) own(links []link, device string, with *credentials, scheme string) error {
 	method := selectManufacturer
 	if with == nil {
-		method, with = selectJustWorks, &credentials{anonymous: true}
+		method, with = selectJustWorks, &credentials{anonymous: &anonymous{}}
 	}
 	for _, href := range []string{"/oic/sec/doxm", "/oic/sec/acl2"} {
 		if _, err := named(links, href); err != nil {
@@ -213,6 +208,66 @@ func (t *tool) own(links []link, device string, with *credentials, scheme string
 	kept.Key = key
 	t.Devices[device] = kept
 	return nil
+}
+
+type update struct {
+	href string
+	body object
+}
+
+func posts(s *session, updates []update) error {
+	for _, u := range updates {
+		if err := s.post(u.href, u.body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// derive takes it over in the other order that is in use, the one of the reference's tool: all on one session.
+func (t *tool) derive(links []link, device string) (string, error) {
+	if err := selectMethod(links, selectJustWorks); err != nil {
+		return "", err
+	}
+	suite, name := &anonymous{}, newUUID()
+	kept := known{Secured: firstEnd(links, "coaps"), SecuredTCP: firstEnd(links, "coaps+tcp")}
+	s, err := open(kept.Secured, &credentials{anonymous: suite})
+	if err != nil {
+		return "", err
+	}
+	defer s.Close()
+	empty := object{"data": []byte{}, "encoding": "oic.sec.encoding.raw"}
+	owner, everybody := object{"uuid": t.Owner}, object{"conntype": "anon-clear"}
+	err = posts(s, []update{
+		{"/oic/sec/pstat", object{"om": clientDirected}},
+		{"/oic/sec/doxm", object{"devowneruuid": t.Owner}},
+		{"/oic/sec/doxm", object{"deviceuuid": name}},
+		{"/oic/sec/doxm", object{"rowneruuid": t.Owner}},
+		{"/oic/sec/acl2", object{"rowneruuid": t.Owner}},
+		{"/oic/sec/pstat", object{"rowneruuid": t.Owner}},
+		{"/oic/sec/cred", object{"creds": list{object{"credtype": symmetric, "subjectuuid": t.Owner, "privatedata": empty}}, "rowneruuid": t.Owner}},
+		{"/oic/sec/sdi", object{"uuid": newUUID(), "name": "Test", "priv": false}},
+		{"/oic/sec/doxm", object{"owned": true}},
+		{"/oic/sec/pstat", object{"dos": object{"s": stateProvision}}},
+	})
+	if err == nil {
+		err = s.remove("/oic/sec/acl2")
+	}
+	if err == nil {
+		err = posts(s, []update{
+			{"/oic/sec/acl2", object{"aclist2": list{
+				object{"subject": owner, "resources": hrefs("/oic/sec/sp"), "permission": 14},
+				object{"subject": owner, "resources": hrefs("/oic/sec/csr"), "permission": 2},
+				object{"subject": everybody, "resources": hrefs("/oic/d", "/oic/p", "/oic/res", "/oic/sec/sdi"), "permission": 2},
+			}}},
+			{"/oic/sec/pstat", object{"dos": object{"s": stateNormal}}},
+		})
+	}
+	if err == nil {
+		kept.Key, err = suite.ownerKey("oic.sec.doxm.jw", bytesOf(t.Owner), bytesOf(name))
+	}
+	t.Devices[name] = kept
+	return name, err
 }
 
 // disown: a session that ends before the answer comes is as good as one.

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/big"
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -37,14 +38,6 @@ func serial() *big.Int {
 
 func pemOf(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
-}
-
-func derOf(text string) []byte {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		must(errors.New("not PEM"))
-	}
-	return block.Bytes
 }
 
 // newAuthority makes a root: key and certificate, both DER.
@@ -85,6 +78,41 @@ func (t *tool) issue(subject string, public any) []byte {
 	out, err := x509.CreateCertificate(rand.Reader, leaf, root, public, key)
 	must(err)
 	return out
+}
+
+// factory makes what a manufacturer has: root.pem, and for the device and for a tool chain and key, in files.
+func factory(folder string) {
+	year, now := time.Now().AddDate(1, 0, 0), time.Now().Add(-time.Minute)
+	authority := x509.Certificate{
+		NotBefore: now, NotAfter: year, BasicConstraintsValid: true, IsCA: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	root, between := authority, authority
+	root.Subject, between.Subject = pkix.Name{CommonName: "Test manufacturer"}, pkix.Name{CommonName: "Test factory"}
+	between.MaxPathLenZero = true
+	rootKey, betweenKey := newKey(), newKey()
+	make := func(what, by *x509.Certificate, public any, key *ecdsa.PrivateKey) []byte {
+		what.SerialNumber = serial()
+		der, err := x509.CreateCertificate(rand.Reader, what, by, public, key)
+		must(err)
+		return der
+	}
+	write := func(name, text string) { must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600)) }
+	write("root.pem", pemOf("CERTIFICATE", make(&root, &root, rootKey.Public(), rootKey)))
+	second := pemOf("CERTIFICATE", make(&between, &root, betweenKey.Public(), rootKey))
+	for _, name := range []string{"device", "tool"} {
+		key := newKey()
+		leaf := x509.Certificate{
+			Subject: pkix.Name{CommonName: newUUID()}, NotBefore: now, NotAfter: year,
+			KeyUsage:           x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
+			ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+			UnknownExtKeyUsage: []asn1.ObjectIdentifier{identityUsage},
+		}
+		write(name+".pem", pemOf("CERTIFICATE", make(&leaf, &between, key.Public(), betweenKey))+second)
+		raw, err := x509.MarshalECPrivateKey(key)
+		must(err)
+		write(name+".key", pemOf("EC PRIVATE KEY", raw))
+	}
 }
 
 // checkedRequest is the public key of a certificate request that is what OCF says it is.

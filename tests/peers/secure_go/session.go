@@ -63,7 +63,7 @@ func code(c codes.Code) string {
 
 // credentials is what a session is opened with: none, a key, or a certificate.
 type credentials struct {
-	anonymous bool
+	anonymous *anonymous
 	identity  []byte
 	key       []byte
 	chain     *tls.Certificate
@@ -75,7 +75,7 @@ func (c *credentials) String() string {
 	switch {
 	case c == nil:
 		return "none"
-	case c.anonymous:
+	case c.anonymous != nil:
 		return "anonymous"
 	case c.key != nil:
 		return "psk"
@@ -102,7 +102,7 @@ func (c *credentials) dtls() *dtls.Config {
 	}
 	switch c.String() {
 	case "anonymous":
-		config.CustomCipherSuites = func() []dtls.CipherSuite { return []dtls.CipherSuite{&anonymous{}} }
+		config.CustomCipherSuites = func() []dtls.CipherSuite { return []dtls.CipherSuite{c.anonymous} }
 		config.CipherSuites = []dtls.CipherSuiteID{}
 	case "psk":
 		config.PSK = func([]byte) ([]byte, error) { return c.key, nil }
@@ -184,6 +184,9 @@ func decoded(m *pool.Message) (any, error) {
 		return nil, err
 	}
 	format, err := m.ContentFormat()
+	if err != nil && m.Code() >= codes.BadRequest {
+		return string(raw), nil // a sentence for people
+	}
 	if err != nil {
 		return nil, errors.New("a body without its Content-Format")
 	}

@@ -18,7 +18,8 @@ import (
 const anonymousSuite dtls.CipherSuiteID = 0xff00
 
 type anonymous struct {
-	cbc atomic.Value
+	cbc                        atomic.Value
+	master, byClient, byServer []byte
 }
 
 var errTooEarly = errors.New("a record before there are keys")
@@ -39,6 +40,7 @@ func (*anonymous) KeyExchangeAlgorithm() dtls.CipherSuiteKeyExchangeAlgorithm {
 }
 
 func (s *anonymous) Init(master, clientRandom, serverRandom []byte, isClient bool) error {
+	s.master, s.byClient, s.byServer = copied(master), copied(clientRandom), copied(serverRandom)
 	k, err := prf.GenerateEncryptionKeys(master, clientRandom, serverRandom, 32, 16, 16, sha256.New)
 	if err != nil {
 		return err
@@ -67,4 +69,24 @@ func (s *anonymous) Decrypt(header recordlayer.Header, raw []byte) ([]byte, erro
 		return cbc.Decrypt(header, raw)
 	}
 	return nil, errTooEarly
+}
+
+func copied(b []byte) []byte {
+	return append([]byte{}, b...)
+}
+
+// ownerKey is what both sides derive from this session where no key was sent.
+func (s *anonymous) ownerKey(method string, owner, device []byte) ([]byte, error) {
+	expand := func(secret []byte, label string, n int, seeds ...[]byte) ([]byte, error) {
+		seed := []byte(label)
+		for _, b := range seeds {
+			seed = append(seed, b...)
+		}
+		return prf.PHash(secret, seed, n, sha256.New)
+	}
+	block, err := expand(s.master, "key expansion", 2*(32+16), s.byServer, s.byClient)
+	if err != nil {
+		return nil, err
+	}
+	return expand(block, method, 16, owner, device)
 }
