@@ -5,16 +5,18 @@
  * coap_load. It says what one request, handshake or hello cost the server.
  *
  *     dtls_load [-n SESSIONS] [-a ACTIVE] [-w OUTSTANDING] [-t SECONDS] [-m] [-k KEY -i IDENTITY] [-p PID]...
- *               [-H | -C | -I] ADDRESS PORT PATH[?QUERY]
+ *               [-c CHAIN.pem -c KEY.pem -c ROOTS.pem] [-H | -C | -I] ADDRESS PORT PATH[?QUERY]
  *
  * GETs over ACTIVE of the sessions (all), or with -H handshakes, closed as soon as
  * they are done; -C hellos without a cookie; -I opens the sessions and says by how
  * much the server grew. -m does not offer encrypt-then-MAC, as OCF's peers do not.
- * KEY and IDENTITY are hexadecimal. Loopback only; exit status as coap_load's.
+ * KEY and IDENTITY are hexadecimal. With -c it shows a certificate instead, through our engine on libssl.
+ * Loopback only; exit status as coap_load's.
  */
 #include "common.h"
 #include "crowd.h"
 #include "least.h"
+#include "owned.h"
 #include "security/tls_psk.h"
 
 #include <stdio.h>
@@ -51,6 +53,9 @@ static enum mode mode = GETS;
 static bool mac_then_encrypt, is_asking;
 static uint8_t key[TLS_PSK_MAX] = LEAST_KEY, identity[16];
 static size_t n_key = 16;
+static char *files[3];
+static int n_files;
+static struct tls_cert_context *certificates;
 static struct bench_options options;
 static struct bench_cpu cpu;
 static uint8_t expected[BENCH_MESSAGE_MAX], hello[BENCH_MESSAGE_MAX];
@@ -76,6 +81,14 @@ static void transmit(int i) {
                 crowd_send(&crowd, i, bytes, n);
 }
 
+static void make_with_certificate(int i) {
+        const struct tls_cert_config config = { .context = certificates, .client = true, .wall_s = -1 };
+
+        clients[i].tls = tls_free(clients[i].tls);
+        if (tls_cert_new(&clients[i].tls, &config, now_ms()))
+                bench_die("memory");
+}
+
 static void make(int i) {
         const struct tls_psk_config config = {
                 .client = true,
@@ -91,7 +104,10 @@ static void make(int i) {
 }
 
 static void begin(int i) {
-        make(i);
+        if (certificates)
+                make_with_certificate(i);
+        else
+                make(i);
         transmit(i);
 }
 
@@ -311,6 +327,10 @@ static bool read_option(int option, char *value) {
                 return read_hex(value, key, sizeof(key), &n_key);
         case 'i':
                 return read_hex(value, identity, sizeof(identity), &n) && n == sizeof(identity);
+        case 'c':
+                if (n_files < 3)
+                        files[n_files] = value;
+                return ++n_files <= 3;
         case 'p':
                 bench_cpu_add(&cpu, value);
                 return true;
@@ -327,12 +347,12 @@ static bool read_arguments(int argc, char **argv) {
         int option;
 
         memcpy(identity, LEAST_IDENTITY, sizeof(identity));
-        while ((option = getopt(argc, argv, "n:a:w:t:mk:i:p:HCI")) >= 0)
+        while ((option = getopt(argc, argv, "n:a:w:t:mk:i:c:p:HCI")) >= 0)
                 if (!read_option(option, optarg))
                         return false;
         if (!n_active || n_active > n_clients)
                 n_active = n_clients;
-        if (argc - optind != 3)
+        if (argc - optind != 3 || (n_files && n_files != 3))
                 return false;
         bench_option_path(&options, argv[optind + 2]);
         bench_option(&options, 17, "\x27\x10", 2); /* Accept, as OCF's clients say */
@@ -389,11 +409,12 @@ int main(int argc, char **argv) {
         if (!read_arguments(argc, argv)) {
                 fputs("Usage: dtls_load [-n SESSIONS] [-a ACTIVE] [-w OUTSTANDING] [-t SECONDS] [-m] [-k KEY "
                       "-i IDENTITY] "
-                      "[-p PID]... [-H | -C | -I] ADDRESS PORT PATH[?QUERY]\n",
+                      "[-p PID]... [-c CHAIN -c KEY -c ROOTS] [-H | -C | -I] ADDRESS PORT PATH[?QUERY]\n",
                       stderr);
                 return BENCH_TROUBLE;
         }
         to = bench_loopback(argv[optind], argv[optind + 1]);
+        certificates = n_files ? certificates_in(files) : NULL;
         crowd_open(&crowd, &to, n_clients, NET);
         if (mode == IDLE && cpu.n)
                 before_kib = bench_memory_kib(cpu.pids[0]);

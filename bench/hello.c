@@ -76,7 +76,7 @@ int main(int argc, char **argv) {
 
         if (CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free) != 1)
                 return BENCH_TROUBLE;
-        sessions = owned_sessions(1024);
+        sessions = owned_sessions(1024, NULL);
         n_hello = make_hello(hello);
         peer.remote_ip[10] = peer.remote_ip[11] = 0xff;
         before_allocations = n_allocations;

@@ -6,8 +6,13 @@
 #define OCF_BENCH_OWNED_H
 
 #include "security/sessions.h"
+#include "security/tls_cert.h"
 
-/* A table of sessions for it; dies when there is no memory. */
-struct sessions *owned_sessions(uint32_t n_max);
+/* A chain, its key and the authorities that it trusts, all PEM. */
+struct tls_cert_context *certificates_in(char *const files[3]);
+
+/* A table of sessions for it; dies when there is no memory. certificates: NULL, or what it shows instead of a
+ * key. */
+struct sessions *owned_sessions(uint32_t n_max, struct tls_cert_context *certificates);
 
 #endif

@@ -5,6 +5,7 @@ the security differs; ocfd is all of it.
 """
 import contextlib
 import re
+import shutil
 import subprocess
 
 import worlds
@@ -72,6 +73,28 @@ def rows_handshake(c):
         yield row if m else no_figure(row, why)
 
 
+def rows_mutual(c):
+    row = Row("mutual", "handshake with certificates on both sides, 0xC0AE", f"{c.clients} at once")
+    if not shutil.which("openssl"):
+        row.skipped = "no openssl here to make certificates"
+        yield row
+        return
+    with contextlib.ExitStack() as stack:
+        pki = stack.enter_context(worlds.Pki())
+        floor, node = (stack.enter_context(worlds.Secured(c.build, name, *pki.files("server"))) for name in ("dtls_floor", "secure_node"))
+        shown = [argument for file in pki.files("client") for argument in ("-c", file)]
+
+        def once():
+            least, ours = (secured(c, s, "-H", *shown)["us"][0] for s in (floor, node))
+            return {"floor": least, "ours": ours, "ratio": ours / least}
+
+        m, why = c.medians(row.what, once)
+        if m:
+            figures(row, m, 1.1)
+            row.remark = "libssl in both, without CoAP and the daemon; ours checks OCF's profiles as well"
+        yield row if m else no_figure(row, why)
+
+
 def rows_idle(c):
     sessions = min(c.others, 4000)
 
@@ -136,4 +159,4 @@ def rows_timing(c):
     )  # fmt: skip
 
 
-GROUPS = {"psk": rows_psk, "handshake": rows_handshake, "idle": rows_idle, "crowd": rows_crowd, "hello": rows_hello, "timing": rows_timing}
+GROUPS = {"psk": rows_psk, "handshake": rows_handshake, "mutual": rows_mutual, "idle": rows_idle, "crowd": rows_crowd, "hello": rows_hello, "timing": rows_timing}

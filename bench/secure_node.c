@@ -4,7 +4,7 @@
  * dtls_floor, which is the same behind libssl. An owned device in RFNOP with one
  * key. Loopback only; ends by itself after a while.
  *
- *     secure_node PORT [SECONDS [BYTES]]       BYTES: of the body (44)
+ *     secure_node PORT [SECONDS [BYTES [CHAIN.pem KEY.pem ROOTS.pem]]]       BYTES: of the body (44)
  */
 #include "batch.h"
 #include "common.h"
@@ -90,10 +90,10 @@ static void on_time(void) {
 
 int main(int argc, char **argv) {
         if (argc < 2 || !least_body(argc > 3 ? (size_t)atoi(argv[3]) : 44)) {
-                fputs("Usage: secure_node PORT [SECONDS [BYTES]]\n", stderr);
+                fputs("Usage: secure_node PORT [SECONDS [BYTES [CHAIN.pem KEY.pem ROOTS.pem]]]\n", stderr);
                 return 2;
         }
-        sessions = owned_sessions(20000);
+        sessions = owned_sessions(20000, argc > 6 ? certificates_in(argv + 4) : NULL);
         fd = batch_open(argv[1]);
         alarm(argc > 2 ? (unsigned)atoi(argv[2]) : 120);
         for (;;) {

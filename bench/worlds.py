@@ -120,6 +120,43 @@ class Floor:
         stop([self.process])
 
 
+OPENSSL_CONF = """
+[root]
+basicConstraints=critical,CA:TRUE
+keyUsage=critical,keyCertSign,cRLSign
+[end]
+basicConstraints=CA:FALSE
+keyUsage=critical,digitalSignature,keyAgreement
+extendedKeyUsage=serverAuth,clientAuth,1.3.6.1.4.1.44924.1.6
+"""
+
+
+class Pki:
+    """An authority and two identities of OCF's kind: files(who) are the chain, the key, and whom it trusts."""
+
+    def __init__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="ocfd-bench-"))
+        (self.directory / "conf").write_text(OPENSSL_CONF)
+        self.issue("root", "a root", "-signkey", "root.key", section="root")
+        for n, who in enumerate(("server", "client")):
+            self.issue(who, f"uuid:00000000-0000-4000-8000-00000000000{n + 1}", "-CA", "root.pem", "-CAkey", "root.key", "-set_serial", str(n + 1))
+
+    def issue(self, who, name, *by, section="end"):
+        run = lambda *argv: subprocess.run(["openssl", *argv], cwd=self.directory, check=True, capture_output=True)
+        run("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", f"{who}.key")
+        run("req", "-new", "-key", f"{who}.key", "-subj", f"/CN={name}", "-out", f"{who}.csr")
+        run("x509", "-req", "-in", f"{who}.csr", *by, "-sha256", "-days", "2", "-extfile", "conf", "-extensions", section, "-out", f"{who}.pem")
+
+    def files(self, who):
+        return [self.directory / f"{who}.pem", self.directory / f"{who}.key", self.directory / "root.pem"]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
 class Secured:
     """A server of DTLS with the least answer: dtls_floor on libssl, secure_node on our engine."""
 
