@@ -135,6 +135,7 @@ static void meet(const struct sockaddr_in *from, uint8_t *bytes, size_t n) {
         tls_free(p->tls);
         *p = (struct peer){ .address = *from };
         config.first_message = hello.message_seq;
+        config.first_record = hello.record_seq;
         next_peer++;
         if (tls_psk_new(&p->tls, &config, now_ms()) == 0)
                 give(p, bytes, n);
