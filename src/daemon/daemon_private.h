@@ -61,7 +61,7 @@ int daemon_open_secure(struct daemon *d);
 struct svr_session *daemon_session(void *context, const struct coap_peer *peer);
 const struct svr *daemon_svr(void *context, uint16_t device);
 int64_t daemon_wall(void *context);
-void daemon_secure_request(void *context, const struct resource *r, struct call *call);
+void daemon_secure_request(void *context, struct resource *r, struct call *call);
 void daemon_denied(void *context, const struct ocf_request *request, const struct route *route,
                    const struct access_verdict *verdict);
 

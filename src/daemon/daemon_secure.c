@@ -36,7 +36,7 @@ int64_t daemon_wall(void *context) {
         return now_s < CLOCK_FLOOR_S ? -1 : now_s;
 }
 
-void daemon_secure_request(void *context, const struct resource *r, struct call *call) {
+void daemon_secure_request(void *context, struct resource *r, struct call *call) {
         secure_request(((struct daemon *)context)->secure, r, call);
 }
 
@@ -196,12 +196,16 @@ static bool handshaking(void *context, uint16_t device) {
 }
 
 static bool can_show_pin(void *context) {
-        return ((struct daemon *)context)->config->pin_command;
+        struct daemon *d = context;
+
+        return d->config->pin_command || (d->bus && bus_has_agent(d->bus));
 }
 
 static void show_pin(void *context, uint16_t device, const char *digits) {
         struct daemon *d = context;
 
+        if (d->bus)
+                (void)bus_show_pin(d->bus, device, digits, PIN_COMMAND_MAX_MS / 1000);
         if (digits)
                 pin_command_show(d->pin_command, digits);
         else

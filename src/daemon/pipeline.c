@@ -64,7 +64,8 @@ static struct svr_session *session_of(struct pipeline *p, const struct coap_peer
         return peer->channel && p->config.session ? p->config.session(p->config.context, peer) : NULL;
 }
 
-/* What access is decided from. A device that serves nothing secure is taken for one that somebody owns. */
+/* What access is decided from. A sealed device is taken for one that somebody owns: it is found, and no more.
+ */
 static struct access_verdict verdict_on(struct pipeline *p, const struct ocf_request *request,
                                         const struct resource *r, enum interface interface) {
         const struct svr *svr = p->config.svr ? p->config.svr(p->config.context, r->device->index) : NULL;
@@ -73,7 +74,7 @@ static struct access_verdict verdict_on(struct pipeline *p, const struct ocf_req
         if (svr)
                 snapshot = svr_snapshot(svr);
         return access_decide(&(struct access_question){
-                .owned = p->config.svr && !svr,
+                .owned = p->config.svr && !svr && r->mode != RESOURCE_CORE,
                 .allow_insecure = p->config.model->allow_insecure,
                 .subject = access_subject_of(request->subject.kind),
                 .method = request->method,

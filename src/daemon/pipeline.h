@@ -31,7 +31,7 @@ struct pipeline_config {
         const struct svr *(*svr)(void *context, uint16_t device);
         int64_t (*wall)(void *context);
         /* A request to a RESOURCE_SECURE that is granted: answered through the call. */
-        void (*secure_request)(void *context, const struct resource *r, struct call *call);
+        void (*secure_request)(void *context, struct resource *r, struct call *call);
         /* This connection is over: once all is written that pipeline_transmit() has for it. */
         void (*close_stream)(void *context, const struct coap_peer *peer);
         void *context;

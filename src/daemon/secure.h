@@ -52,7 +52,7 @@ int secure_new(struct secure **ret, const struct secure_config *config);
 struct secure *secure_free(struct secure *s); /* after the store */
 
 /* A request to a RESOURCE_SECURE, to which access was granted. Answered now, or when it is durable. */
-void secure_request(struct secure *s, const struct resource *r, struct call *call);
+void secure_request(struct secure *s, struct resource *r, struct call *call);
 
 /* What access is decided from; NULL: the device serves nothing secure, and *ret_sealed says why. */
 const struct svr *secure_svr(const struct secure *s, uint16_t device);

@@ -24,7 +24,7 @@ static void answer_fault(struct call *call, enum fault fault, const char *why) {
 
 /* ---- /oic/mnt (core.md 7): to reset the device, and to start again ---- */
 
-static void answer_mnt(struct secure_device *d, struct call *call) {
+static void answer_mnt(struct secure_device *d, struct resource *r, struct call *call) {
         struct writer w = writer_on(d->secure->scratch, SVR_REP_MAX);
         struct ocf_response response = OCF_RESPONSE_OK(COAP_CONTENT);
 
@@ -34,6 +34,8 @@ static void answer_mnt(struct secure_device *d, struct call *call) {
         rep_put_string(&w, "rb");
         rep_put_bool(&w, false);
         response.rep = writer_span(&w);
+        if (call->interface == INTERFACE_BASELINE)
+                response.rep = resource_with_common(r, response.rep);
         call_answer(call, &response);
 }
 
@@ -198,7 +200,7 @@ void secure_run_waiting(struct secure_device *d) {
         }
 }
 
-void secure_request(struct secure *s, const struct resource *r, struct call *call) {
+void secure_request(struct secure *s, struct resource *r, struct call *call) {
         struct secure_device *d = r->device->index < s->n_devices ? s->devices[r->device->index] : NULL;
 
         if (!d || d->sealed) {
@@ -211,7 +213,7 @@ void secure_request(struct secure *s, const struct resource *r, struct call *cal
         }
         if (call->request.method == COAP_GET) {
                 if (r->secure_id == SECURE_MNT)
-                        answer_mnt(d, call);
+                        answer_mnt(d, r, call);
                 else
                         run(d, call, (enum svr_id)r->secure_id);
                 return;

@@ -8,7 +8,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <string.h>
-#include <time.h>
 
 #define OID_IDENTITY "1.3.6.1.4.1.44924.1.6"
 #define OID_ROLE     "1.3.6.1.4.1.44924.1.7"
@@ -173,11 +172,12 @@ bool certificate_has_key(X509 *c, EVP_PKEY *key) {
 }
 
 int64_t certificate_end_s(X509 *c) {
-        struct tm tm;
+        ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
+        int days = 0, seconds = 0;
+        bool good = epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(c)) == 1;
 
-        if (ASN1_TIME_to_tm(X509_get0_notAfter(c), &tm) != 1)
-                return 0;
-        return (int64_t)timegm(&tm);
+        ASN1_TIME_free(epoch);
+        return good ? (int64_t)days * 86400 + seconds : 0;
 }
 
 /* ---- roles ---- */
@@ -313,6 +313,10 @@ const char *certificate_check_anchor(struct span pem, int64_t now_s) {
                                           : check_authority(sk_X509_value(chain, 0));
         if (!problem)
                 problem = check_dates(sk_X509_value(chain, 0), now_s);
+        if (!problem && is_self_issued(sk_X509_value(chain, 0)) &&
+            X509_verify(sk_X509_value(chain, 0), X509_get0_pubkey(sk_X509_value(chain, 0))) != 1)
+                problem = "it did not sign itself";
+        ERR_clear_error();
         certificate_free(chain);
         return problem;
 }

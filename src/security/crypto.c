@@ -4,19 +4,18 @@
 #include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/rand.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
-        pthread_once_t once;
+        CRYPTO_ONCE once;
         EVP_MD *sha256;
         EVP_CIPHER *aes;
         EVP_MAC *hmac;
         EVP_MAC_CTX
         *sha256_hmac;   /* without a key: what others are copied from, since naming the hash is slow */
         EVP_PKEY *p256; /* the curve, without a key */
-} known = { .once = PTHREAD_ONCE_INIT };
+} known = { .once = CRYPTO_ONCE_STATIC_INIT };
 
 static void forget(void) {
         EVP_PKEY_free(known.p256);
@@ -54,24 +53,24 @@ static void look_up(void) {
 }
 
 const EVP_MD *crypto_sha256(void) {
-        pthread_once(&known.once, look_up);
+        (void)CRYPTO_THREAD_run_once(&known.once, look_up);
         return known.sha256;
 }
 
 const EVP_CIPHER *crypto_aes_128_cbc(void) {
-        pthread_once(&known.once, look_up);
+        (void)CRYPTO_THREAD_run_once(&known.once, look_up);
         return known.aes;
 }
 
 EVP_MAC *crypto_hmac(void) {
-        pthread_once(&known.once, look_up);
+        (void)CRYPTO_THREAD_run_once(&known.once, look_up);
         return known.hmac;
 }
 
 EVP_MAC_CTX *crypto_hmac_new(struct span key) {
         EVP_MAC_CTX *ctx;
 
-        pthread_once(&known.once, look_up);
+        (void)CRYPTO_THREAD_run_once(&known.once, look_up);
         ctx = EVP_MAC_CTX_dup(known.sha256_hmac);
         if (ctx && EVP_MAC_init(ctx, key.data, key.n, NULL) == 1)
                 return ctx;
@@ -137,7 +136,7 @@ EVP_PKEY *crypto_ecdh_new(uint8_t ret_point[CRYPTO_POINT]) {
         EVP_PKEY *key = NULL;
         unsigned char *point = NULL;
 
-        pthread_once(&known.once, look_up);
+        (void)CRYPTO_THREAD_run_once(&known.once, look_up);
         ctx = EVP_PKEY_CTX_new_from_pkey(NULL, known.p256, NULL);
         if (!ctx || EVP_PKEY_keygen_init(ctx) != 1 || EVP_PKEY_generate(ctx, &key) != 1 ||
             EVP_PKEY_get1_encoded_public_key(key, &point) != CRYPTO_POINT) {
