@@ -122,8 +122,8 @@ static uint8_t wait_for_answer(const uint8_t mid[2]) {
 static void request(uint8_t method, const char *path, struct span payload) {
         static uint16_t next_mid;
         struct bench_options options = { .n = 0 };
-        uint8_t bytes[BENCH_MESSAGE_MAX], mid[2] = { (uint8_t)(++next_mid >> 8), (uint8_t)next_mid },
-                                          code = 0;
+        uint16_t number = ++next_mid;
+        uint8_t bytes[BENCH_MESSAGE_MAX], mid[2] = { (uint8_t)(number >> 8), (uint8_t)number }, code = 0;
         struct writer w = writer_on(bytes, sizeof(bytes));
 
         bench_option_path(&options, path);
