@@ -352,8 +352,9 @@ static void on_request(struct pipeline *p, const struct coap_event *e) {
         if (outcome == OUTCOME_HANDLED && precondition_fails(&e->request, route.resource))
                 outcome = refuse(&response, FAULT_PRECONDITION_FAILED);
         if (outcome == OUTCOME_HANDLED && e->request.payload.n) {
+                bool lenient = route.resource->mode == RESOURCE_SECURE;
                 enum fault fault = wire_format_payload(p->format, e->request.content_format,
-                                                       e->request.payload, &request.payload);
+                                                       e->request.payload, lenient, &request.payload);
 
                 if (fault)
                         outcome = refuse(&response, fault);

@@ -34,7 +34,7 @@ static bool buffer_reserve(struct buffer *b, size_t n) {
         return true;
 }
 
-static enum fault from_cbor(struct wire_format *f, struct span payload, struct span *ret) {
+static enum fault from_cbor(struct wire_format *f, struct span payload, bool lenient, struct span *ret) {
         struct writer w;
         int r;
 
@@ -42,7 +42,7 @@ static enum fault from_cbor(struct wire_format *f, struct span payload, struct s
         if (!buffer_reserve(&f->in, payload.n * 3 + 16))
                 return FAULT_TOO_LARGE;
         w = writer_on(f->in.data, f->in.n_max);
-        r = rep_normalise(payload, &w);
+        r = lenient ? rep_normalise_leniently(payload, &w) : rep_normalise(payload, &w);
         if (r)
                 return r == REP_E_NO_ROOM ? FAULT_TOO_LARGE : FAULT_BAD_REPRESENTATION;
         *ret = writer_span(&w);
@@ -65,13 +65,13 @@ static enum fault from_json(struct wire_format *f, struct span payload, struct s
         return FAULT_NONE;
 }
 
-enum fault wire_format_payload(struct wire_format *f, int content_format, struct span payload,
+enum fault wire_format_payload(struct wire_format *f, int content_format, struct span payload, bool lenient,
                                struct span *ret) {
         switch (content_format) {
         case COAP_FORMAT_NONE:
         case COAP_FORMAT_OCF_CBOR:
         case COAP_FORMAT_CBOR:
-                return from_cbor(f, payload, ret);
+                return from_cbor(f, payload, lenient, ret);
         case COAP_FORMAT_JSON:
                 return from_json(f, payload, ret);
         default: /* any number may stand there */

@@ -17,8 +17,8 @@ int wire_format_new(struct wire_format **ret);
 struct wire_format *wire_format_free(struct wire_format *f);
 
 /* A payload from outside as normal form; *ret is good until the next call. No Content-Format means CBOR
- * (core.md 2.7). */
-enum fault wire_format_payload(struct wire_format *f, int content_format, struct span payload,
+ * (core.md 2.7). lenient: rep_normalise_leniently(). */
+enum fault wire_format_payload(struct wire_format *f, int content_format, struct span payload, bool lenient,
                                struct span *ret);
 
 /* An answer for the wire, in the format asked for; its spans are good until the next call. */

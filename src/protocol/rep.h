@@ -60,6 +60,10 @@ enum {
  * after a failure. */
 int rep_normalise(struct span in, struct writer *out);
 
+/* Likewise, but what calls itself text and is no UTF-8 becomes bytes: a client of OCF sends keys so
+ * (security.md 1.5). For secure resources, which look at the type of each property themselves. */
+int rep_normalise_leniently(struct span in, struct writer *out);
+
 /* ---- reading the normal form ---- */
 
 /* Takes one token from the front; false at the end. Strings point into the span. */

@@ -8,7 +8,7 @@
  * believed, and the recursion is as deep as REP_DEPTH_MAX.
  */
 
-static int normalise(struct span *in, struct writer *out, unsigned depth);
+static int normalise(struct span *in, struct writer *out, bool lenient, unsigned depth);
 
 /* The chunks of an indefinite string: seen once for their length, then copied. */
 static int join_chunks(struct span *in, struct writer *out, enum rep_type type) {
@@ -37,15 +37,16 @@ static int join_chunks(struct span *in, struct writer *out, enum rep_type type) 
         return 0;
 }
 
-static int string(struct span *in, struct writer *out, const struct rep_token *t, bool indefinite) {
+static int string(struct span *in, struct writer *out, const struct rep_token *t, bool indefinite,
+                  bool lenient) {
         if (indefinite)
                 return join_chunks(in, out, t->type);
-        if (t->type == REP_BYTES)
-                rep_put_bytes(out, t->value.string);
-        else if (!utf8_is_valid(t->value.string, UTF8_ANY))
-                return REP_E_NOT_TEXT;
-        else
+        if (t->type == REP_TEXT && utf8_is_valid(t->value.string, UTF8_ANY))
                 rep_put_text(out, t->value.string);
+        else if (t->type == REP_BYTES || lenient)
+                rep_put_bytes(out, t->value.string);
+        else
+                return REP_E_NOT_TEXT;
         return 0;
 }
 
@@ -53,7 +54,8 @@ static bool at_break(const struct span *in) {
         return in->n && in->data[0] == 0xff;
 }
 
-static int array(struct span *in, struct writer *out, uint64_t n, bool indefinite, unsigned depth) {
+static int array(struct span *in, struct writer *out, uint64_t n, bool indefinite, bool lenient,
+                 unsigned depth) {
         size_t begun = rep_begin_array(out);
         uint64_t i = 0;
         int r;
@@ -61,7 +63,7 @@ static int array(struct span *in, struct writer *out, uint64_t n, bool indefinit
         if (!indefinite && n > in->n)
                 return REP_E_MALFORMED; /* every item takes a byte */
         for (; indefinite ? !at_break(in) : i < n; i++) {
-                r = normalise(in, out, depth + 1);
+                r = normalise(in, out, lenient, depth + 1);
                 if (r)
                         return r;
         }
@@ -90,7 +92,8 @@ static int check_keys(struct span map) {
         return 0;
 }
 
-static int map(struct span *in, struct writer *out, uint64_t n, bool indefinite, unsigned depth) {
+static int map(struct span *in, struct writer *out, uint64_t n, bool indefinite, bool lenient,
+               unsigned depth) {
         size_t begun = rep_begin_map(out);
         uint64_t i = 0;
         int r;
@@ -100,9 +103,9 @@ static int map(struct span *in, struct writer *out, uint64_t n, bool indefinite,
         for (; indefinite ? !at_break(in) : i < n; i++) {
                 if (i == REP_KEYS_MAX)
                         return REP_E_TOO_LARGE;
-                r = normalise(in, out, depth + 1);
+                r = normalise(in, out, lenient, depth + 1);
                 if (!r)
-                        r = normalise(in, out, depth + 1);
+                        r = normalise(in, out, lenient, depth + 1);
                 if (r)
                         return r;
         }
@@ -114,7 +117,7 @@ static int map(struct span *in, struct writer *out, uint64_t n, bool indefinite,
         return check_keys(span_of(out->data + begun, out->n - begun));
 }
 
-static int normalise(struct span *in, struct writer *out, unsigned depth) {
+static int normalise(struct span *in, struct writer *out, bool lenient, unsigned depth) {
         struct rep_token t;
         bool indefinite, is_break;
 
@@ -133,14 +136,14 @@ static int normalise(struct span *in, struct writer *out, unsigned depth) {
                 return 0;
         case REP_BYTES:
         case REP_TEXT:
-                return string(in, out, &t, indefinite);
+                return string(in, out, &t, indefinite, lenient);
         case REP_ARRAY:
-                return array(in, out, t.value.n, indefinite, depth);
+                return array(in, out, t.value.n, indefinite, lenient, depth);
         case REP_MAP:
-                return map(in, out, t.value.n, indefinite, depth);
+                return map(in, out, t.value.n, indefinite, lenient, depth);
         case REP_TAG:
                 rep_put_tag(out, t.value.unsigned_integer);
-                return normalise(in, out, depth + 1);
+                return normalise(in, out, lenient, depth + 1);
         case REP_DOUBLE:
                 rep_put_double(out, t.value.real);
                 return 0;
@@ -160,12 +163,20 @@ static int normalise(struct span *in, struct writer *out, unsigned depth) {
         return REP_E_MALFORMED;
 }
 
-int rep_normalise(struct span in, struct writer *out) {
-        int r = normalise(&in, out, 0);
+static int whole(struct span in, struct writer *out, bool lenient) {
+        int r = normalise(&in, out, lenient, 0);
 
         if (r)
                 return r;
         if (in.n)
                 return REP_E_MALFORMED;
         return out->overflow ? REP_E_NO_ROOM : 0;
+}
+
+int rep_normalise(struct span in, struct writer *out) {
+        return whole(in, out, false);
+}
+
+int rep_normalise_leniently(struct span in, struct writer *out) {
+        return whole(in, out, true);
 }

@@ -144,9 +144,10 @@ static const char *check_dates(const X509 *c, int64_t now_s) {
 
         if (now_s < 0)
                 return NULL;
-        if (X509_cmp_time(X509_get0_notBefore(c), &now) > 0)
+        /* 0: it is no date at all. */
+        if (X509_cmp_time(X509_get0_notBefore(c), &now) >= 0)
                 return "it is not valid yet";
-        return X509_cmp_time(X509_get0_notAfter(c), &now) < 0 ? "it has expired" : NULL;
+        return X509_cmp_time(X509_get0_notAfter(c), &now) <= 0 ? "it has expired" : NULL;
 }
 
 const char *certificate_check(X509 *c, enum certificate_profile profile, int64_t now_s) {

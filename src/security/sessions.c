@@ -233,10 +233,13 @@ static struct session *session_new(struct sessions *s, const struct coap_peer *p
         list_init(&c->talking_link);
         list_link_tail(&s->handshakes, &c->order_link);
         list_link_tail(number_bucket(s, &c->peer), &c->number_link);
-        if (peer->stream)
+        if (peer->stream) {
                 list_init(&c->address_link);
-        else
+                s->timed_due =
+                        ocf_min_u64(s->timed_due, now_ms + TLS_HANDSHAKE_MAX_MS); /* it may say nothing */
+        } else {
                 list_link_tail(address_bucket(s, &address), &c->address_link);
+        }
         s->n_all++;
         s->counts.n_handshakes++;
         return c;
@@ -273,6 +276,7 @@ static size_t find_key(void *context, struct span name, uint8_t ret[TLS_PSK_MAX]
                 return 0;
         c->svr.id = subject;
         c->credid = cred->id;
+        c->key_hash = coap_siphash(c->table->hash_key, cred->secret);
         memcpy(ret, cred->secret.data, cred->secret.n);
         return cred->secret.n;
 }
@@ -479,6 +483,37 @@ void sessions_stream_closed(struct sessions *s, const struct coap_peer *peer) {
 
 /* ---- what happened ---- */
 
+/* Its own PSK, or (certificates) any anchor or identity of the device has changed: who still may comes back.
+ */
+static bool still_holds(const struct svr *svr, const struct session *c) {
+        if (c->svr.onboarding || c->credid == CRED_ID_NONE)
+                return true;
+        for (size_t i = 0; i < svr->n_creds; i++)
+                if (svr->creds[i]->id == c->credid)
+                        return c->svr.by_certificate
+                                       ? svr->creds[i]->usage == CRED_TRUSTCA
+                                       : cred_is_about(svr->creds[i], &c->svr.id) &&
+                                                 coap_siphash(c->table->hash_key, svr->creds[i]->secret) ==
+                                                         c->key_hash;
+        return false;
+}
+
+/* Is this still the way in which ownership is taken? Whoever began before another method was chosen is late.
+ */
+static bool is_chosen_method(const struct svr *svr, const struct session *c) {
+        switch ((enum svr_transfer)svr->doxm.oxmsel) {
+        case SVR_JUST_WORKS:
+                return c->tls->suite == TLS_ECDH_ANON_AES_128_CBC_SHA256;
+        case SVR_RANDOM_PIN:
+                return c->tls->suite == TLS_ECDHE_PSK_AES_128_CBC_SHA256 && c->credid == CRED_ID_NONE;
+        case SVR_MANUFACTURER:
+                return !tls_suite_is_psk(c->tls->suite);
+        case SVR_NO_TRANSFER:
+                break;
+        }
+        return false;
+}
+
 /* May it be what it wants to be, now that its handshake is over? The device may have moved on. */
 static bool may_open(struct sessions *s, struct session *c) {
         const struct sessions_host *host = &s->config.host;
@@ -487,7 +522,7 @@ static bool may_open(struct sessions *s, struct session *c) {
         if (!svr || svr->machine.pending)
                 return false;
         if (svr->machine.state == SVR_RFOTM) {
-                c->svr.onboarding = !svr->machine.transfer;
+                c->svr.onboarding = !svr->machine.transfer && is_chosen_method(svr, c);
                 c->svr.id = (struct uuid){ { 0 } };
                 return c->svr.onboarding;
         }
@@ -497,7 +532,7 @@ static bool may_open(struct sessions *s, struct session *c) {
                 c->svr.by_certificate = true;
                 host->certificate_peer(host->context, c->tls, &c->svr.id, &c->credid);
         }
-        return !uuid_is_nil(&c->svr.id);
+        return !uuid_is_nil(&c->svr.id) && still_holds(svr, c);
 }
 
 static bool report(struct session_event *ret, enum session_event_type type, struct session *c) {
@@ -649,8 +684,12 @@ static void look_at_timed(struct sessions *s, uint64_t now_ms) {
         LIST_FOR_EACH_SAFE(i, &s->handshakes) { /* connections that say nothing */
                 struct session *c = LIST_ENTRY(i, struct session, order_link);
 
-                if (!c->tls && now_ms - c->opened_ms >= TLS_HANDSHAKE_MAX_MS)
+                if (c->tls)
+                        continue;
+                if (now_ms - c->opened_ms >= TLS_HANDSHAKE_MAX_MS)
                         end(s, c, now_ms);
+                else
+                        s->timed_due = ocf_min_u64(s->timed_due, c->opened_ms + TLS_HANDSHAKE_MAX_MS);
         }
 }
 
@@ -708,18 +747,6 @@ void sessions_close_device(struct sessions *s, uint16_t device) {
                 if (c->peer.device == device)
                         end(s, c, c->last_ms);
         });
-}
-
-/* Its own PSK, or (certificates) any anchor or identity of the device has changed: who still may comes back.
- */
-static bool still_holds(const struct svr *svr, const struct session *c) {
-        if (c->svr.onboarding || c->credid == CRED_ID_NONE)
-                return true;
-        for (size_t i = 0; i < svr->n_creds; i++)
-                if (svr->creds[i]->id == c->credid)
-                        return c->svr.by_certificate ? svr->creds[i]->usage == CRED_TRUSTCA
-                                                     : cred_is_about(svr->creds[i], &c->svr.id);
-        return false;
 }
 
 void sessions_check(struct sessions *s, uint16_t device) {

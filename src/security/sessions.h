@@ -34,6 +34,7 @@ struct session {
         struct coap_peer peer;  /* its channel is the session's number */
         struct tls *tls;        /* NULL: a connection whose ClientHello is not whole yet */
         int32_t credid;         /* of the PSK, or of the authority; CRED_ID_NONE: none */
+        uint64_t key_hash;      /* of that PSK: another one may come under the same id */
         uint64_t opened_ms, last_ms;
 
         /* Of sessions.c: */

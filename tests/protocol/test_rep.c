@@ -373,10 +373,33 @@ static void test_equal_whatever_the_order(void **state) {
                                                                   "1")));
 }
 
+/* security.md 1.5: a key of sixteen random bytes that calls itself text. */
+static void test_what_is_no_text_becomes_bytes_where_that_is_wanted(void **state) {
+        static const struct {
+                const char *in, *out;
+        } rows[] = {
+                { "61ff", "41ff" },
+                { "a1646461746162c328", "a1646461746142c328" },
+                { "626869", "626869" },
+                { "a16178a161796261ff", "a16178a161794261ff" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                uint8_t in[64], wanted[64], out[64];
+                size_t n = from_hex(rows[i].in, in), n_wanted = from_hex(rows[i].out, wanted);
+                struct writer w = writer_on(out, sizeof(out));
+
+                assert_int_equal(rep_normalise_leniently(span_of(in, n), &w), 0);
+                assert_int_equal(w.n, n_wanted);
+                assert_memory_equal(out, wanted, n_wanted);
+        }
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_appendix_a),
                 cmocka_unit_test(test_refusals),
+                cmocka_unit_test(test_what_is_no_text_becomes_bytes_where_that_is_wanted),
                 cmocka_unit_test(test_depth),
                 cmocka_unit_test(test_too_many_keys_and_too_little_room),
                 cmocka_unit_test(test_every_truncation_is_refused),

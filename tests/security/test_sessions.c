@@ -598,6 +598,136 @@ static void connections_come_in_too(void **state) {
         tls_free(c.tls);
 }
 
+/* One step of a handshake: what the client says, each record by itself, and what it is answered. */
+static void step(struct client *c) {
+        struct world *w = c->world;
+        uint8_t bytes[TLS_RECORD_MAX];
+        struct coap_peer to;
+        size_t n;
+
+        while ((n = tls_transmit(c->tls, w->now_ms, bytes, sizeof(bytes))) > 0) {
+                sessions_receive(w->sessions, w->now_ms, &c->peer, bytes, n);
+                pop(w);
+        }
+        while ((n = sessions_transmit(w->sessions, w->now_ms, &to, bytes, sizeof(bytes))) > 0)
+                hear(c, bytes, n);
+        pop(w);
+}
+
+/* Begun while Just Works was selected, ended when a PIN is asked for: no owner without the PIN. */
+static void a_method_that_was_chosen_since_shuts_out_who_began_before(void **state) {
+        static const struct {
+                uint8_t first, then;
+                uint16_t suite;
+        } rows[] = { { SVR_JUST_WORKS, SVR_RANDOM_PIN, ANON },
+                     { SVR_JUST_WORKS, SVR_NO_TRANSFER, ANON },
+                     { SVR_JUST_WORKS, SVR_MANUFACTURER, ANON },
+                     { SVR_RANDOM_PIN, SVR_JUST_WORKS, PSK },
+                     { SVR_RANDOM_PIN, SVR_MANUFACTURER, PSK } };
+        struct world *w = *state;
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct client c = client_of(w, (uint16_t)(4000 + i), rows[i].suite == ANON ? psk : pin_key);
+
+                w->has_pin = true;
+                w->svr.doxm.oxmsel = rows[i].first;
+                begin(&c, rows[i].suite,
+                      rows[i].suite == ANON ? SPAN_NULL : span_of_string(KEY_PIN_IDENTITY));
+                step(&c);
+                step(&c);
+                assert_int_equal(c.tls->state, TLS_HANDSHAKE);
+                w->svr.doxm.oxmsel = rows[i].then;
+                step(&c);
+                run(&c);
+                assert_int_equal(w->n_opened, 0);
+                assert_int_equal(w->n_failed, i + 1);
+                tls_free(c.tls);
+        }
+}
+
+/* A handshake with the key of a life before a reset does not become a transfer. */
+static void an_owner_of_before_the_reset_takes_nothing(void **state) {
+        struct world *w = *state;
+        struct client c = client_of(w, 4000, psk);
+
+        own(w);
+        begin(&c, PSK, OWNER);
+        step(&c);
+        step(&c);
+        svr_reset(&w->svr, &device_id);
+        w->svr.doxm.oxmsel = SVR_JUST_WORKS;
+        run(&c);
+        assert_int_equal(w->n_opened, 0);
+        tls_free(c.tls);
+}
+
+/* The key was there when it was named, and is gone when the handshake ends. */
+static void a_key_that_goes_during_the_handshake(void **state) {
+        struct world *w = *state;
+        struct client c = client_of(w, 4000, psk);
+        uint8_t bytes[TLS_RECORD_MAX];
+        size_t n, n_first;
+
+        own(w);
+        begin(&c, PSK, OWNER);
+        step(&c);
+        step(&c);
+        n = tls_transmit(c.tls, w->now_ms, bytes,
+                         sizeof(bytes)); /* ClientKeyExchange, ChangeCipherSpec, Finished */
+        n_first = 13u + ((size_t)bytes[11] << 8 | bytes[12]);
+        assert_true(n > n_first);
+        sessions_receive(w->sessions, w->now_ms, &c.peer, bytes, n_first);
+        pop(w);
+        cred_free(w->svr.creds[--w->svr.n_creds]);
+        sessions_check(w->sessions, 0);
+        sessions_receive(w->sessions, w->now_ms, &c.peer, bytes + n_first, n - n_first);
+        pop(w);
+        assert_int_equal(w->n_opened, 0);
+        assert_int_equal(w->n_failed, 1);
+        tls_free(c.tls);
+}
+
+/* Another key under the same id: whoever has the old one is out. */
+static void a_key_that_is_replaced_under_its_id(void **state) {
+        static const uint8_t another[16] = { 5, 5 };
+        struct world *w = *state;
+        struct client c = client_of(w, 4000, psk);
+        struct cred view;
+
+        own(w);
+        begin(&c, PSK, OWNER);
+        run(&c);
+        assert_int_equal(w->n_opened, 1);
+        view = *w->svr.creds[0];
+        view.secret = span_of(another, sizeof(another));
+        cred_free(w->svr.creds[--w->svr.n_creds]);
+        assert_int_equal(svr_add_cred(&w->svr, &view, 7), 0);
+        sessions_check(w->sessions, 0);
+        run(&c);
+        assert_int_equal(w->n_closed, 1);
+        tls_free(c.tls);
+}
+
+/* It must end, and until then nobody may be told to come back at once, over and over. */
+static void a_connection_that_says_nothing_ends(void **state) {
+        struct world *w = *state;
+        struct client c = client_of(w, 4000, psk);
+        uint8_t bytes[TLS_RECORD_MAX];
+        struct coap_peer to;
+
+        own(w);
+        c.peer.stream = true;
+        c.peer.channel = 5;
+        assert_true(sessions_stream_open(w->sessions, w->now_ms, &c.peer));
+        assert_true(sessions_deadline(w->sessions) == w->now_ms + TLS_HANDSHAKE_MAX_MS);
+        w->now_ms = sessions_deadline(w->sessions);
+        while (sessions_transmit(w->sessions, w->now_ms, &to, bytes, sizeof(bytes)) > 0)
+                ;
+        pop(w);
+        assert_int_equal(w->n_failed, 1);
+        assert_true(sessions_deadline(w->sessions) == OCF_NEVER);
+}
+
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
         const struct CMUnitTest tests[] = {
@@ -614,6 +744,11 @@ int main(void) {
                 TEST(handshakes_of_one_address_are_few),
                 TEST(silence_ends_a_session),
                 TEST(a_session_goes_with_its_credential),
+                TEST(a_method_that_was_chosen_since_shuts_out_who_began_before),
+                TEST(an_owner_of_before_the_reset_takes_nothing),
+                TEST(a_key_that_goes_during_the_handshake),
+                TEST(a_key_that_is_replaced_under_its_id),
+                TEST(a_connection_that_says_nothing_ends),
                 TEST(connections_come_in_too),
         };
 
