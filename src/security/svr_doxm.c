@@ -84,6 +84,12 @@ struct change {
         const char *problem;
 };
 
+/* Whoever keeps a handshake going must not keep others from choosing what is chosen already; and the PIN that
+ * is shown stays good. */
+static bool is_as_it_was_while_shaking_hands(const struct svr *svr, uint64_t oxmsel) {
+        return svr->handshaking && oxmsel == svr->doxm.oxmsel;
+}
+
 static void take(const struct svr *svr, struct change *c, enum property property, struct span value) {
         uint64_t v;
 
@@ -96,6 +102,8 @@ static void take(const struct svr *svr, struct change *c, enum property property
                         return;
                 }
                 c->doxm.oxmsel = (uint8_t)v;
+                if (is_as_it_was_while_shaking_hands(svr, v))
+                        return;
                 c->effects |= SVR_EFFECT_TRANSFER;
                 if (v == SVR_RANDOM_PIN)
                         c->effects |= SVR_EFFECT_PIN;
@@ -136,7 +144,8 @@ static void take(const struct svr *svr, struct change *c, enum property property
 static const char *check_way(const struct svr *svr, const struct svr_call *call, const struct change *c) {
         if (c->selects && call->session)
                 return "oxmsel is chosen over plain CoAP, before the session";
-        if (c->selects && (svr->handshaking || svr->machine.transfer))
+        if (c->selects && (svr->machine.transfer ||
+                           (svr->handshaking && !is_as_it_was_while_shaking_hands(svr, c->doxm.oxmsel))))
                 return "somebody is taking ownership";
         if (c->owns && svr->machine.state == SVR_RFOTM && !svr_over_onboarding(call))
                 return "only over the session that takes ownership";

@@ -463,6 +463,23 @@ static void test_a_spoofed_datagram_during_a_transfer(void **state) {
         assert_int_equal(write_to(TAKER, SVR_PSTAT, "{\"om\":4}"), 0);
 }
 
+/* Somebody with a cookie and no PIN keeps a handshake going: the tool can still choose the PIN, and no other
+ * is drawn. */
+static void test_a_handshake_that_is_kept_going(void **state) {
+        bring_to(FOR_SALE);
+        assert_int_equal(write_to(IN_CLEAR, SVR_DOXM, "{\"oxmsel\":1}"), 0);
+        assert_true(result.effects & SVR_EFFECT_PIN);
+        svr.handshaking = true;
+        remember();
+        assert_int_equal(write_to(IN_CLEAR, SVR_DOXM, "{\"oxmsel\":0}"), FAULT_FORBIDDEN);
+        assert_int_equal(write_to(IN_CLEAR, SVR_DOXM, "{\"oxmsel\":1}"), 0);
+        assert_int_equal(result.effects, 0);
+        assert_as_remembered();
+        svr.handshaking = false;
+        assert_int_equal(write_to(IN_CLEAR, SVR_DOXM, "{\"oxmsel\":1}"), 0);
+        assert_true(result.effects & SVR_EFFECT_PIN);
+}
+
 /* ---- owners ---- */
 
 /* Whoever comes second does not get an owned device, not even with a session that calls itself onboarding. */
@@ -588,6 +605,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_a_transfer_that_is_not_finished, leave),
                 cmocka_unit_test_teardown(test_a_finished_transfer_is_not_lost, leave),
                 cmocka_unit_test_teardown(test_a_spoofed_datagram_during_a_transfer, leave),
+                cmocka_unit_test_teardown(test_a_handshake_that_is_kept_going, leave),
                 cmocka_unit_test_teardown(test_a_second_owner, leave),
                 cmocka_unit_test_teardown(test_the_onboarding_session_after_rfnop, leave),
                 cmocka_unit_test_teardown(test_the_old_owner_after_a_change, leave),
