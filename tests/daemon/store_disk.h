@@ -21,7 +21,8 @@ enum disk_mode {
         DISK_DIES_HALFWAY,       /* and half of a write is done */
         DISK_LOSES_CONTENTS,     /* power: what was written, not synced */
         DISK_LOSES_NAMES,        /* power: what was renamed, made, removed, and the directory not synced */
-        DISK_LOSES_ALL,          /* power: both */
+        DISK_LOSES_NEW_NAMES,    /* power: what was made, while a rename over an older name came through */
+        DISK_LOSES_ALL,          /* power: contents and names */
         DISK_FAILS_ONCE,         /* with disk_error */
         DISK_FAILS_FROM_HERE_ON, /* until it is disarmed */
         _DISK_MODE_N
@@ -132,27 +133,64 @@ static OCF_UNUSED void disk_begin(void) {
                 note_synced(durable.entries[i].inode);
 }
 
-static void lose_power(bool contents, bool names) {
-        struct listing now;
+static const char *name_of(const struct listing *l, const struct inode *inode) {
+        for (size_t i = 0; i < l->n; i++)
+                if (l->entries[i].inode == inode)
+                        return l->entries[i].name;
+        return NULL;
+}
+
+static bool has_name(const struct listing *l, const char *name) {
+        for (size_t i = 0; i < l->n; i++)
+                if (strcmp(l->entries[i].name, name) == 0)
+                        return true;
+        return false;
+}
+
+/* Names that are new are lost, and renames to them; renames over names that there were, and removals, came
+ * through. */
+static struct listing without_new_names(const struct listing *now) {
+        struct listing left = { 0 };
+
+        for (size_t i = 0; i < now->n; i++)
+                if (has_name(&durable, now->entries[i].name))
+                        left.entries[left.n++] = now->entries[i];
+        for (size_t i = 0; i < durable.n; i++) {
+                const char *moved_to = name_of(now, durable.entries[i].inode);
+
+                if (!has_name(now, durable.entries[i].name) && moved_to && !has_name(&durable, moved_to))
+                        left.entries[left.n++] = durable.entries[i];
+        }
+        return left;
+}
+
+/* What is in a directory whose changes were not synced. */
+static struct listing choose_names(const struct listing *now) {
+        if (disk_mode == DISK_LOSES_CONTENTS)
+                return *now;
+        return disk_mode == DISK_LOSES_NEW_NAMES ? without_new_names(now) : durable;
+}
+
+static void lose_power(void) {
+        bool contents = disk_mode == DISK_LOSES_CONTENTS || disk_mode == DISK_LOSES_ALL;
+        struct listing now, left;
         struct {
                 uint8_t *bytes;
                 size_t n;
-        } left[ARRAY_SIZE(now.entries)];
+        } files[ARRAY_SIZE(now.entries)];
 
         list_now(&now);
-        for (size_t i = 0; i < now.n; i++)
-                if (!names)
-                        durable = now;
-        for (size_t i = 0; i < durable.n; i++) {
-                struct inode *inode = durable.entries[i].inode;
+        left = choose_names(&now);
+        for (size_t i = 0; i < left.n; i++) {
+                struct inode *inode = left.entries[i].inode;
 
-                left[i].n = inode->n;
-                left[i].bytes = contents ? inode->synced : read_now(inode, &left[i].n);
+                files[i].n = inode->n;
+                files[i].bytes = contents ? inode->synced : read_now(inode, &files[i].n);
         }
         for (size_t i = 0; i < now.n; i++)
                 syscall(SYS_unlinkat, AT_FDCWD, in_scratch(now.entries[i].name), 0);
-        for (size_t i = 0; i < durable.n; i++)
-                write_file(durable.entries[i].name, left[i].bytes, left[i].n);
+        for (size_t i = 0; i < left.n; i++)
+                write_file(left.entries[i].name, files[i].bytes, files[i].n);
         kill(getpid(), SIGKILL);
 }
 
@@ -181,9 +219,10 @@ static bool disk_call(void) {
                 break;
         case DISK_LOSES_CONTENTS:
         case DISK_LOSES_NAMES:
+        case DISK_LOSES_NEW_NAMES:
         case DISK_LOSES_ALL:
                 disk_armed = false;
-                lose_power(disk_mode != DISK_LOSES_NAMES, disk_mode != DISK_LOSES_CONTENTS);
+                lose_power();
                 break;
         case _DISK_MODE_N:
                 break;
