@@ -163,7 +163,7 @@ static struct span payload_of(struct life *l, uint8_t flags, uint8_t *normal, si
                 svr_dictionary_expand(&w, bytes);
         else
                 writer_put_span(&w, bytes);
-        return w.overflow || rep_normalise(writer_span(&w), &out) ? SPAN_NULL : writer_span(&out);
+        return w.overflow || rep_normalise_leniently(writer_span(&w), &out) ? SPAN_NULL : writer_span(&out);
 }
 
 /* What cryptography would say of it. */

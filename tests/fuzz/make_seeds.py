@@ -104,6 +104,10 @@ def head(major, n):
             return bytes([major << 5 | extra]) + n.to_bytes(size, "big")
 
 
+class NotText(bytes):
+    """Bytes that are sent as text."""
+
+
 def cbor(v, indefinite=True):
     """Maps, and lists of maps, of indefinite length, as the reference writes them."""
     if v is None or isinstance(v, bool):
@@ -111,7 +115,7 @@ def cbor(v, indefinite=True):
     if isinstance(v, int):
         return head(0, v) if v >= 0 else head(1, -1 - v)
     if isinstance(v, bytes):
-        return head(2, len(v)) + v
+        return head(3 if isinstance(v, NotText) else 2, len(v)) + v
     if isinstance(v, str):
         return head(3, len(v.encode())) + v.encode()
     if isinstance(v, list):
@@ -183,8 +187,8 @@ def transfer(oxmsel):
 
 
 def plgd(certificates):
-    """security.md 4.9; its key is text there, which is no representation of ours, so that it stands as bytes here."""
-    creds = [psk(OWNER, bytes(range(1, 17)))]
+    """security.md 4.9; its key is what calls itself text and is none."""
+    creds = [psk(OWNER, NotText(range(0xf0, 0x100)))]
     if certificates:
         creds += [certificate("cert", DEVICE), certificate("trustca", OWNER)]
     everything = [{"wc": "*", "if": ["*"]}, {"href": "/oic/mnt", "if": ["*"]}]

@@ -572,6 +572,31 @@ static void test_odd_cbor(void **state) {
                 }
 }
 
+/* Text that is none becomes bytes, for the sake of keys (plgd's client sends them so): nothing else takes it.
+ */
+static void test_text_that_is_none(void **state) {
+        static const uint8_t text[] = { 0x70, 0xff, 0xfe, 0x80, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+
+        for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+                const struct property *p = &properties[i];
+                uint8_t normal[4096];
+                struct writer w = writer_on(normal, sizeof(normal));
+                struct span raw = fill(p->around, span_of(text, sizeof(text)));
+                bool is_key = p->types == (OF(BYTES) | OF(TEXT)) && strstr(p->around, "privatedata");
+
+                assert_int_equal(rep_normalise(raw, &w), REP_E_NOT_TEXT);
+                w = writer_on(normal, sizeof(normal));
+                assert_int_equal(rep_normalise_leniently(raw, &w), 0);
+                owned_in(p->in);
+                peer.by_certificate = true;
+                remember();
+                if (say(p, writer_span(&w)) != (is_key ? FAULT_NONE : FAULT_BAD_REPRESENTATION))
+                        fail_msg("%s: fault %d", p->around, (int)result.response.fault);
+                if (!is_key)
+                        assert_as_remembered();
+        }
+}
+
 static void test_no_payload(void **state) {
         for (enum svr_id id = 0; id < _SVR_STORED_N; id++) {
                 owned_in(SVR_RFOTM);
@@ -609,6 +634,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_cut_off_at_each_byte, leave),
                 cmocka_unit_test_teardown(test_one_byte_is_another, leave),
                 cmocka_unit_test_teardown(test_odd_cbor, leave),
+                cmocka_unit_test_teardown(test_text_that_is_none, leave),
                 cmocka_unit_test_teardown(test_no_payload, leave),
                 cmocka_unit_test_teardown(test_odd_queries, leave),
         };
