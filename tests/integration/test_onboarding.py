@@ -98,6 +98,20 @@ def client(tool, library, *args):
     return lines
 
 
+def used(w, tool, device):
+    """Reads, sets and observes the lamp, which is an app's, by the owner's key. Return: what it is left at."""
+    before = tool.ask("get", device, "/lamp")["body"]["value"]
+    equal(tool.ask("post", device, "/lamp", json.dumps({"value": not before}))["answer"], "2.04")
+    equal(tool.ask("get", device, "/lamp")["body"]["value"], not before)
+    observer = w.spawn("observer", tool.program, "-state", tool.state, "-seconds", "30", "observe", device, "/lamp", 3, network=tool.host)
+    observer.says(r'"value":' + str(not before).lower())
+    for i, value in enumerate((before, not before)):
+        equal(tool.ask("post", device, "/lamp", json.dumps({"value": value}))["answer"], "2.04")
+        eventually(lambda: observer.output().count('"observed"') == i + 2, f"notification {i + 1}")
+    equal(observer.wait(), 0, "the observer")
+    return not before
+
+
 @test()
 def owned_by_just_works_used_and_given_back(w):
     tool, device = start(w)
@@ -110,21 +124,12 @@ def owned_by_just_works_used_and_given_back(w):
     pstat = tool.ask("get", device, "/oic/sec/pstat")["body"]
     equal((pstat["dos"]["s"], pstat["isop"], pstat["rowneruuid"]), (3, True, tool.owner))
     equal(tool.ask("get", device, "/oic/sec/doxm")["body"]["devowneruuid"], tool.owner)
-    # a resource of an app
-    before = tool.ask("get", device, "/lamp")["body"]["value"]
-    equal(tool.ask("post", device, "/lamp", json.dumps({"value": not before}))["answer"], "2.04")
-    equal(tool.ask("get", device, "/lamp")["body"]["value"], not before)
-    observer = w.spawn("observer", tool.program, "-state", tool.state, "-seconds", "30", "observe", device, "/lamp", 3, network=tool.host)
-    observer.says(r'"value":' + str(not before).lower())
-    for i, value in enumerate((before, not before)):
-        equal(tool.ask("post", device, "/lamp", json.dumps({"value": value}))["answer"], "2.04")
-        eventually(lambda: observer.output().count('"observed"') == i + 2, f"notification {i + 1}")
-    equal(observer.wait(), 0, "the observer")
+    value = used(w, tool, device)
     # what it is given outlives the daemon
     w.stop_ocfd()
     w.start_ocfd()
     eventually(lambda: w.is_registered("/lamp"), "the lamp is back")
-    equal(tool.ask("get", device, "/lamp")["body"]["value"], not before)
+    equal(tool.ask("get", device, "/lamp")["body"]["value"], value)
     equal(tool.unowned(), [], "unowned devices after a restart")
     tool("disown", device)
     [again] = eventually(tool.unowned, "it is unowned again", 20)
@@ -149,8 +154,17 @@ def owned_in_the_order_of_the_reference(w):
     tool("ace", device, "auth-crypt", 2, "/lamp")
     equal(tool.ask("get", device, "/lamp")["answer"], "2.05")
     equal(tool.ask("post", device, "/lamp", '{"value": true}')["answer"], "4.01")
-    tool("ace", device, tool.owner, 6, "/lamp")
-    equal(tool.ask("post", device, "/lamp", '{"value": true}')["answer"], "2.04")
+    tool("ace", device, tool.owner, 22, "/lamp")
+    value = used(w, tool, device)
+    w.stop_ocfd()
+    w.start_ocfd()
+    eventually(lambda: w.is_registered("/lamp"), "the lamp is back")
+    equal(tool.ask("get", device, "/lamp")["body"]["value"], value, "after a restart")
+    w.ocfd.kill()
+    w.start_ocfd()
+    eventually(lambda: w.is_registered("/lamp"), "the lamp is back")
+    equal(tool.ask("get", device, "/lamp")["body"]["value"], value, "after its sudden end")
+    equal(tool.unowned(), [], "unowned devices")
     tool("disown", device)
     [again] = eventually(tool.unowned, "it is unowned again", 20)
     assert again not in (before, device), "a device that was reset has another name"
