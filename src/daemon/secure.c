@@ -8,6 +8,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+#define AUDITS_MAX      10u /* events of strangers that are kept ... */
+#define AUDIT_PERIOD_MS 5000u
 
 /* ---- what follows from a change ---- */
 
@@ -224,6 +228,17 @@ const char *secure_sealed(const struct secure *s, uint16_t device) {
         return device < s->n_devices ? s->devices[device]->sealed : NULL;
 }
 
+/* Strangers make these: each costs a walk over the whole list, so they are few. */
+static bool may_audit(struct secure *s) {
+        uint64_t now_ms = s->config.now(s->config.context);
+
+        if (now_ms >= s->audit_due_ms) {
+                s->audit_due_ms = now_ms + AUDIT_PERIOD_MS;
+                s->n_audits = 0;
+        }
+        return s->n_audits++ < AUDITS_MAX;
+}
+
 void secure_audit(struct secure *s, uint16_t device, const struct svr_event *event) {
         struct secure_device *d = device < s->n_devices ? s->devices[device] : NULL;
         struct writer w = writer_on(s->scratch, SVR_REP_MAX);
@@ -231,9 +246,9 @@ void secure_audit(struct secure *s, uint16_t device, const struct svr_event *eve
         struct store_change change;
         bool kept;
 
-        if (!d || d->sealed || d->change.under_way)
+        if (!d || d->sealed || d->change.under_way || !may_audit(s))
                 return;
-        with_time.wall_s = (int64_t)(time(NULL));
+        with_time.wall_s = (int64_t)time(NULL);
         if (svr_audit(&d->svr, &with_time, &kept) < 0 || !kept)
                 return;
         svr_save(&d->svr, SVR_AEL, &w);

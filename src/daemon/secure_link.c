@@ -20,6 +20,8 @@ struct secure_link {
         struct list rests;
         uint64_t grace_until; /* OCF_NEVER: no session waits for its end */
         bool is_popping;
+        uint32_t checks;  /* bits of devices whose credentials changed */
+        unsigned n_turns; /* of the loop until that is looked at: the answer to who changed them goes first */
         uint8_t *message; /* of CoAP, before it is sealed */
         uint8_t *record;  /* of a connection: what came, to be decrypted where it is */
 };
@@ -213,13 +215,24 @@ static void end_transfers(struct secure_link *l) {
         }
 }
 
+static void check_credentials(struct secure_link *l) {
+        for (uint16_t i = 0; i < 32; i++)
+                if (l->checks >> i & 1)
+                        sessions_check(l->sessions, i);
+        l->checks = 0;
+}
+
 void secure_link_wake(struct secure_link *l) {
+        if (l->n_turns && --l->n_turns == 0)
+                check_credentials(l);
         if (now_of(l) >= l->grace_until)
                 end_transfers(l);
         pop(l, 0);
 }
 
 uint64_t secure_link_deadline(const struct secure_link *l) {
+        if (l->n_turns)
+                return 0;
         return ocf_min_u64(sessions_deadline(l->sessions), l->grace_until);
 }
 
@@ -251,8 +264,8 @@ void secure_link_transfer_done(struct secure_link *l, uint16_t device) {
 }
 
 void secure_link_check(struct secure_link *l, uint16_t device) {
-        sessions_check(l->sessions, device);
-        pop(l, 0);
+        l->checks |= 1u << device;
+        l->n_turns = 2;
 }
 
 void secure_link_close_device(struct secure_link *l, uint16_t device) {

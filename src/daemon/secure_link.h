@@ -52,7 +52,7 @@ bool secure_link_secrets(struct secure_link *l, const struct coap_peer *peer, st
  * left. */
 void secure_link_transfer_done(struct secure_link *l, uint16_t device);
 
-void secure_link_check(struct secure_link *l, uint16_t device); /* credentials changed */
+void secure_link_check(struct secure_link *l, uint16_t device); /* credentials changed: looked at soon */
 void secure_link_close_device(struct secure_link *l, uint16_t device);
 void secure_link_close_all(struct secure_link *l); /* before a clean stop */
 void secure_link_forget_local(struct secure_link *l, const uint8_t *ip, uint32_t interface);

@@ -52,6 +52,8 @@ struct secure {
         char sealed[512];
         struct tls_cert_context *manufacturer; /* NULL: there is none */
         char *manufacturer_pem;
+        uint64_t audit_due_ms; /* then others are kept again */
+        unsigned n_audits;
 };
 
 /* secure_rows.c */
