@@ -45,10 +45,11 @@ struct daemon {
         bool hrefs_are_stale;
         bool handles_are_open;
         bool status_is_stale;
-        bool restarts;      /* daemon_run() says so */
-        bool store_is_busy; /* control_store.c: an administrator is at work on it */
-        int bus_error;      /* what was told last: 0 connected, -1 nothing yet */
-        int result;         /* negative errno that ends daemon_run() */
+        int64_t clock_floor_s; /* seconds since 1970: it is later than that, whatever the clock says */
+        bool restarts;         /* daemon_run() says so */
+        bool store_is_busy;    /* control_store.c: an administrator is at work on it */
+        int bus_error;         /* what was told last: 0 connected, -1 nothing yet */
+        int result;            /* negative errno that ends daemon_run() */
 };
 
 /* control.c: what the bus asks of us. */

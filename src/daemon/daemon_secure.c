@@ -1,4 +1,5 @@
 #include "daemon/daemon_private.h"
+#include "base/memory.h"
 #include "daemon/clock.h"
 #include "daemon/diag.h"
 #include "protocol/coap_code.h"
@@ -29,11 +30,49 @@ const struct svr *daemon_svr(void *context, uint16_t device) {
         return d->secure ? secure_svr(d->secure, device) : NULL;
 }
 
-/* A clock that says a time before this program was made is none. */
+#define CLOCK_ROW    "clock"
+#define CLOCK_STEP_S 86400 /* the floor rises so far at a time */
+
+static void put_floor(struct daemon *d, int64_t now_s) {
+        uint8_t bytes[8];
+        struct writer w = writer_on(bytes, sizeof(bytes));
+        const struct store_change change = { 0, CLOCK_ROW, { bytes, sizeof(bytes) } };
+
+        writer_put_u32(&w, (uint32_t)(now_s >> 32));
+        writer_put_u32(&w, (uint32_t)now_s);
+        d->clock_floor_s = now_s;
+        (void)store_commit_lazy(d->store, &change, 1);
+}
+
+/* It was later than this when we last ran; and never earlier than this program was made. */
+static int load_floor(struct daemon *d) {
+        uint8_t *bytes;
+        uint32_t high, low;
+        struct span s;
+        size_t n;
+        int r = store_get(d->store, 0, CLOCK_ROW, &bytes, &n);
+
+        d->clock_floor_s = CLOCK_FLOOR_S;
+        if (r)
+                return r < 0 ? r : 0;
+        s = span_of(bytes, n);
+        if (span_take_u32(&s, &high) && span_take_u32(&s, &low) && high <= INT32_MAX)
+                d->clock_floor_s = ((int64_t)high << 32 | low) > CLOCK_FLOOR_S ? (int64_t)high << 32 | low
+                                                                               : CLOCK_FLOOR_S;
+        ocf_free(bytes);
+        return 0;
+}
+
+/* A clock that says it is earlier than it was before is not to be trusted: then it is at least the floor. */
 int64_t daemon_wall(void *context) {
+        struct daemon *d = context;
         int64_t now_s = (int64_t)time(NULL);
 
-        return now_s < CLOCK_FLOOR_S ? -1 : now_s;
+        if (now_s < d->clock_floor_s)
+                return -d->clock_floor_s;
+        if (now_s - d->clock_floor_s >= CLOCK_STEP_S && d->secure)
+                put_floor(d, now_s);
+        return now_s;
 }
 
 void daemon_secure_request(void *context, struct resource *r, struct call *call) {
@@ -272,8 +311,10 @@ int daemon_open_secure(struct daemon *d) {
                 .changed = changed,
                 .restart = restart,
         };
-        int r = pin_command_new(&d->pin_command, &d->loop, d->config->pin_command);
+        int r = load_floor(d);
 
+        if (!r)
+                r = pin_command_new(&d->pin_command, &d->loop, d->config->pin_command);
         if (!r)
                 r = secure_new(&d->secure, &config);
         if (!r)

@@ -33,7 +33,7 @@ struct secure_config {
         bool (*secrets)(void *context, const struct coap_peer *peer, struct tls_secrets *ret);
         const struct tls *(*tls)(void *context,
                                  const struct coap_peer *peer); /* of that session; NULL: none */
-        int64_t (*wall)(void *context); /* seconds since 1970; negative: the clock is not trusted */
+        int64_t (*wall)(void *context); /* seconds since 1970; negative: as certificate.h has it */
         bool (*handshaking)(void *context, uint16_t device);
         bool (*can_show_pin)(void *context);
         void (*show_pin)(void *context, uint16_t device, const char *digits); /* NULL: it is over */

@@ -140,12 +140,11 @@ static const char *check_authority(X509 *c) {
 }
 
 static const char *check_dates(const X509 *c, int64_t now_s) {
-        time_t now = (time_t)now_s;
+        time_t now = (time_t)(now_s < 0 ? -now_s : now_s);
 
-        if (now_s < 0)
-                return NULL;
-        /* 0: it is no date at all. */
-        if (X509_cmp_time(X509_get0_notBefore(c), &now) >= 0)
+        int begin = X509_cmp_time(X509_get0_notBefore(c), &now); /* 0: it is no date at all */
+
+        if (!begin || (begin > 0 && now_s >= 0))
                 return "it is not valid yet";
         return X509_cmp_time(X509_get0_notAfter(c), &now) <= 0 ? "it has expired" : NULL;
 }

@@ -42,7 +42,7 @@ struct tls_cert_config {
         struct tls_cert_context *context;
         bool stream, client;
         uint16_t suite; /* of a server: the chosen one; of a client: 0, all of them are offered */
-        int64_t wall_s; /* seconds since 1970; negative: no clock, no dates are checked */
+        int64_t wall_s; /* seconds since 1970; negative: as certificate.h has it */
 };
 
 /* As tls_psk_new(). libssl looks at the clock itself for its retransmissions; deadline_ms follows it. */

@@ -93,6 +93,9 @@ static void without_a_clock_no_dates(void **state) {
 
         pki_make(&one, &what, &root, NULL);
         assert_null(certificate_check(one.certificate, CERTIFICATE_IDENTITY, -1));
+        assert_null(certificate_check(one.certificate, CERTIFICATE_IDENTITY,
+                                      -(PKI_NOW - 2 * 86400)));                              /* too early? */
+        assert_non_null(certificate_check(one.certificate, CERTIFICATE_IDENTITY, -PKI_NOW)); /* it is later */
         pki_free(&one);
 }
 
