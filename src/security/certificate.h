@@ -26,9 +26,9 @@ enum certificate_profile {
         CERTIFICATE_AUTHORITY,
 };
 
-/* One certificate against its profile. now_s: seconds since 1970; negative: the clock cannot be trusted, but it
- * is later than -now_s: what had ended by then has expired, and nothing is too early. Return: NULL, or what is
- * wrong. */
+/* One certificate against its profile. now_s: seconds since 1970; negative: the clock cannot be trusted, but
+ * it is later than -now_s: what had ended by then has expired, and nothing is too early. Return: NULL, or
+ * what is wrong. */
 const char *certificate_check(X509 *c, enum certificate_profile profile, int64_t now_s);
 
 /* CN=uuid:<36 characters>, the one and whole CN. */

@@ -21,11 +21,12 @@ struct tls_psk_config {
         struct span identity;          /* of a client */
         bool without_encrypt_then_mac; /* as OCF's other implementations are */
         bool without_extended_master_secret;
-        /* Of a server over datagrams: the numbers of the ClientHello that has the cookie, and of its record. The
-         * answers go on from them: those before were the HelloVerifyRequest's, and would be taken for it. */
+        /* Of a server over datagrams: the numbers of the ClientHello that has the cookie, and of its record.
+         * The answers go on from them: those before were the HelloVerifyRequest's, and would be taken for it.
+         */
         uint16_t first_message;
         uint64_t first_record;
-        bool keep_secrets;      /* for tls_secrets(): of an ownership transfer */
+        bool keep_secrets; /* for tls_secrets(): of an ownership transfer */
         /* The key that goes with this name: the identity that the client gave, the hint that the server gave.
          * Return: its bytes; 0: none. A server then goes on with a random one, so that nobody learns which
          * names there are; a client gives up. */
