@@ -1,0 +1,219 @@
+"""What the device remembers when the process is killed, the disk is full or read-only, or somebody changes its files: it is
+in the state before or after, never without its owner by accident, and where it cannot know, it is sealed and says so."""
+import os
+import shutil
+import subprocess
+import time
+
+from harness import equal, eventually, main, raises, shell, test
+from test_onboarding import Refused, start
+
+SECURITY = ("/org/ocfd/device/0", "Security1")
+
+
+def security(w, name):
+    return w.connect().property(*SECURITY, name)
+
+
+def state(w):
+    """(owned, state); it is not sealed."""
+    equal(security(w, "Sealed"), "", "sealed")
+    return security(w, "Owned"), security(w, "State")
+
+
+def crash(w):
+    w.ocfd.kill()
+    w.start_ocfd()
+
+
+def start_over(w):
+    """A device out of the box."""
+    w.ocfd.kill()
+    shutil.rmtree(w.directory / "state")
+    w.start_ocfd()
+
+
+def begin(w, tool, *args):
+    argv = [str(tool.program), "-state", str(tool.state), "-seconds", "5", *map(str, args)]
+    return w.spawn("tool", *argv, network=tool.host)
+
+
+def crash_under(w, running):
+    """Return: whether the tool had come to its end."""
+    w.ocfd.kill()
+    done = running.popen.poll() == 0
+    if running.runs():
+        running.kill()
+    w.start_ocfd()
+    return done
+
+
+def crash_after(w, tool, seconds, *args):
+    running = begin(w, tool, *args)
+    time.sleep(seconds)
+    return crash_under(w, running)
+
+
+@test()
+def killed_while_it_is_owned(w):
+    tool, device = start(w)
+    n_steps = len(tool.own(device))
+    n_owned = 0
+    for n in range(3, n_steps + 1):
+        start_over(w)
+        [device] = eventually(tool.unowned, "an unowned device", 20)
+        running = begin(w, tool, "own", device)
+        end = time.monotonic() + 20
+        while running.output().count('"step"') < n and running.runs() and time.monotonic() < end:
+            pass
+        time.sleep(0.001 * (n % 4))  # a commit takes about that long
+        done = crash_under(w, running)
+        owned, at = state(w)
+        n_owned += owned
+        if done:
+            assert owned, "the tool was told that it owns the device"
+            equal(tool.ask("get", device, "/oic/sec/pstat")["body"]["dos"]["s"], 3)
+        elif owned:
+            assert at in ("RFPRO", "RFNOP"), at
+            equal(tool.unowned(), [], "an owned device")
+        else:
+            equal(at, "RFOTM")
+            [device] = eventually(tool.unowned, "an unowned device", 20)
+            if n % 5 == 0:
+                tool.own(device)
+    assert 0 < n_owned < n_steps - 2, f"{n_owned} of {n_steps} times it was owned then"
+
+
+@test()
+def killed_while_it_is_provisioned(w):
+    tool, device = start(w)
+    tool.own(device)
+    told = 0
+    for i in range(12):
+        uuid = f"00112233-4455-4677-8899-aabbccddee{i:02x}"
+        done = crash_after(w, tool, 0.02 * i, "ace", device, uuid, "31", "/lamp")
+        owned, at = state(w)
+        assert owned and at in ("RFPRO", "RFNOP"), (owned, at)
+        entries = tool.ask("get", device, "/oic/sec/acl2")["body"]["aclist2"]
+        found = [e for e in entries if e["subject"].get("uuid") == uuid]
+        told += done
+        assert len(found) == 1 if done else len(found) < 2, (done, entries)
+    assert 0 < told < 12, f"{told} of 12 came to their end"
+
+
+@test()
+def killed_while_it_is_reset(w):
+    tool, device = start(w)
+    for i in range(6):
+        tool.own(device)
+        crash_after(w, tool, 0.05 + 0.5 * i, "disown", device)
+        owned, at = eventually(lambda: state(w) if state(w)[1] in ("RFOTM", "RFNOP") else None, "it is one or the other", 20)
+        if owned:
+            equal(tool.ask("get", device, "/oic/sec/doxm")["body"]["devowneruuid"], tool.owner)
+            tool("disown", device)
+        [device] = eventually(tool.unowned, "it is unowned", 20)
+
+
+def assert_sealed(w, tool, device, words):
+    """Nothing secure, nothing that could be owned, and it is said why; the files stay as they are."""
+    files = {p.name: p.read_bytes() for p in (w.directory / "state").iterdir()}
+    w.start_ocfd()
+    assert words in w.ocfd.output(), w.ocfd.output()
+    assert words in security(w, "Sealed"), security(w, "Sealed")
+    equal(tool.unowned(), [], "unowned devices")
+    raises(Refused, tool.ask, "get", device, "/oic/sec/doxm")
+    assert w.peer().get("/oic/d").value()["di"] != device, "its name"
+    w.stop_ocfd()
+    equal({p.name: p.read_bytes() for p in (w.directory / "state").iterdir()}, files)
+
+
+@test()
+def files_changed_while_it_is_away(w):
+    database, mark, key = (w.directory / "state" / name for name in ("ocfd.db", "ocfd.mark", "store.key"))
+    tool, device = start(w)
+    w.stop_ocfd()
+    unowned = {p: p.read_bytes() for p in (database, mark, key)}
+    w.start_ocfd()
+    tool.own(device)
+    w.stop_ocfd()
+    good = {p: p.read_bytes() for p in (database, mark, key)}
+    for changes, words in (
+        ({database: unowned[database]}, "older than its mark"),
+        ({mark: unowned[mark]}, "mark is older"),
+        ({mark: None}, "is gone"),
+        ({key: None}, "key is gone"),
+        ({key: os.urandom(32)}, "another one"),
+        ({database: None}, "database is gone"),
+        ({database: good[database][:5000]}, "damaged"),
+        ({mark: good[mark][:-1] + bytes([good[mark][-1] ^ 1])}, "damaged"),
+    ):
+        for path, content in {**good, **changes}.items():
+            if content is None:
+                path.unlink()
+            else:
+                path.write_bytes(content)
+        assert_sealed(w, tool, device, words)
+    for path, content in good.items():
+        path.write_bytes(content)
+    w.start_ocfd()
+    eventually(lambda: tool.ask("get", device, "/oic/sec/pstat")["body"]["dos"]["s"] == 3, "all is as it was")
+
+
+def mount_state(w, options):
+    (w.directory / "state").mkdir(mode=0o700, exist_ok=True)
+    shell(f"mount -t tmpfs -o mode=0700,{options} store {w.directory / 'state'}")
+
+
+@test()
+def a_full_disk(w):
+    mount_state(w, "size=256k")
+    tool, device = start(w)
+    ballast = w.directory / "state" / "ballast"
+    with open(ballast, "wb", buffering=0) as f:
+        try:
+            while f.write(bytes(512)):
+                pass
+        except OSError:
+            pass
+    raises(Refused, tool.own, device)
+    owned, at = state(w)
+    assert not owned and w.ocfd.runs()
+    ballast.unlink()
+    crash(w)  # and a crash right then changes nothing
+    [device] = eventually(tool.unowned, "it is unowned", 20)
+    tool.own(device)
+    with open(ballast, "wb", buffering=0) as f:
+        try:
+            while f.write(bytes(512)):
+                pass
+        except OSError:
+            pass
+    raises((Refused, subprocess.SubprocessError), tool, "ace", device, "00112233-4455-4677-8899-aabbccddee00", "31", "/lamp")
+    equal(tool.ask("get", device, "/oic/sec/doxm")["body"]["owned"], True)
+    ballast.unlink()
+    tool("ace", device, "00112233-4455-4677-8899-aabbccddee00", "31", "/lamp")
+    crash(w)
+    equal(state(w), (True, "RFNOP"))
+
+
+@test()
+def a_disk_that_can_only_be_read(w):
+    mount_state(w, "size=1m")
+    tool, device = start(w)
+    tool.own(device)
+    w.stop_ocfd()
+    files = {p.name: p.read_bytes() for p in (w.directory / "state").iterdir()}
+    shell(f"mount -o remount,ro {w.directory / 'state'}")
+    w.start_ocfd(wait=False)
+    assert w.ocfd.wait() != 0
+    w.ocfd.expected = "refused"
+    assert "Read-only file system" in w.ocfd.output() and "can be written" in w.ocfd.output(), w.ocfd.output()
+    shell(f"mount -o remount,rw {w.directory / 'state'}")
+    equal({p.name: p.read_bytes() for p in (w.directory / "state").iterdir()}, files)
+    w.start_ocfd()
+    equal(state(w), (True, "RFNOP"))
+    equal(tool.ask("get", device, "/oic/sec/doxm")["body"]["owned"], True)
+
+
+if __name__ == "__main__":
+    main()
