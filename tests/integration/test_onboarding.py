@@ -195,6 +195,24 @@ def owned_by_manufacturer_certificate(w):
 
 
 @test()
+def owned_by_pin(w):
+    """The PIN is shown by a command of the device's; who has it not, stays outside, and the device stays as it is."""
+    shown, show = w.directory / "shown", w.directory / "show"
+    show.write_text(f"#!/bin/sh\ncat >{shown}.new && mv {shown}.new {shown}\n")
+    show.chmod(0o755)
+    tool, device = start(w, PinCommand=show)
+    guess = w.directory / "guess"
+    guess.write_text("00000000")
+    raises(Refused, tool.own, device, guess)
+    equal(tool.unowned(), [device], "still unowned")
+    shown.unlink()  # of the attempt before: each has its own
+    steps = tool.own(device, shown)
+    equal({over for over, _, _ in steps}, {"none", "psk"})
+    assert len(shown.read_text().strip()) == 8, shown.read_text()
+    equal(tool.ask("get", device, "/lamp")["answer"], "2.05")
+
+
+@test()
 def keys_and_names_of_any_bytes(w):
     """A peer whose name has zero bytes, over DTLS and TLS, with each library that can say such a name."""
     tool, device = start(w)

@@ -3,7 +3,8 @@
 //	secure_go [-state FILE] [-family IPv4] [-seconds N] [-scheme coaps] [-with psk] VERB ARGUMENTS
 //
 //	discover true|false|any            devices, by their doxm
-//	own DEVICE [CHAIN KEY ROOTS]       by Just Works; with files in PEM by manufacturer certificate
+//	own DEVICE [PIN | CHAIN KEY ROOTS] by Just Works; by a PIN, which comes into that file; with files in PEM by
+//	                                   manufacturer certificate
 //	derive DEVICE                      by Just Works, and the owner's key comes out of the session; says its new name
 //	get DEVICE HREF                    post DEVICE HREF JSON       delete DEVICE HREF
 //	observe DEVICE HREF N              until N representations came
@@ -240,11 +241,13 @@ func main() {
 	case "own":
 		links, err := find(*family, args[1], *seconds)
 		must(err)
-		var by *credentials
+		method, by := selectJustWorks, func() *credentials { return &credentials{anonymous: &anonymous{}} }
 		if len(args) == 5 {
-			by = manufacturer(args[2], args[3], args[4])
+			method, by = selectManufacturer, func() *credentials { return manufacturer(args[2], args[3], args[4]) }
+		} else if len(args) == 3 {
+			method, by = selectPIN, func() *credentials { return pinCredentials(args[2], args[1]) }
 		}
-		must(t.own(links, args[1], by, *scheme))
+		must(t.own(links, args[1], method, by, *scheme))
 		t.save()
 		say(map[string]any{"owned": args[1], "owner": t.Owner})
 	default:

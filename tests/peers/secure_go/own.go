@@ -5,9 +5,14 @@ package main
 // This is not that client: the steps are walked by a program of ours on the libraries beneath it.
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
+	"time"
 
 	"github.com/plgd-dev/go-coap/v3/message/codes"
 )
@@ -15,7 +20,7 @@ import (
 const (
 	stateReset, stateTransfer, stateProvision, stateNormal = 0, 1, 2, 3
 	clientDirected                                         = 4
-	selectJustWorks, selectManufacturer                    = 0, 2
+	selectJustWorks, selectPIN, selectManufacturer         = 0, 1, 2
 	symmetric, certificate                                 = 1, 8
 )
 
@@ -177,12 +182,8 @@ func selectMethod(links []link, method int) error {
 	return s.post("/oic/sec/doxm", object{"oxmsel": method})
 }
 
-// own: with is the manufacturer's certificate of this tool, or nil for Just Works; scheme is coaps or coaps+tcp.
-func (t *tool) own(links []link, device string, with *credentials, scheme string) error {
-	method := selectManufacturer
-	if with == nil {
-		method, with = selectJustWorks, &credentials{anonymous: &anonymous{}}
-	}
+// own: with gives what the first session is opened with, once the method was chosen; scheme is coaps or coaps+tcp.
+func (t *tool) own(links []link, device string, method int, with func() *credentials, scheme string) error {
 	for _, href := range []string{"/oic/sec/doxm", "/oic/sec/acl2"} {
 		if _, err := named(links, href); err != nil {
 			return err
@@ -192,7 +193,7 @@ func (t *tool) own(links []link, device string, with *credentials, scheme string
 		return err
 	}
 	kept := known{Secured: firstEnd(links, "coaps"), SecuredTCP: firstEnd(links, "coaps+tcp")}
-	s, err := open(firstEnd(links, scheme), with)
+	s, err := open(firstEnd(links, scheme), with())
 	if err != nil {
 		return err
 	}
@@ -268,6 +269,36 @@ func (t *tool) derive(links []link, device string) (string, error) {
 	}
 	t.Devices[name] = kept
 	return name, err
+}
+
+// pinCredentials waits for the PIN in a file, where whoever stands before the device would read it.
+func pinCredentials(file, device string) *credentials {
+	for i := 0; i < 500; i++ {
+		text, err := os.ReadFile(file)
+		if pin := strings.TrimSpace(string(text)); err == nil && pin != "" {
+			return &credentials{identity: []byte("oic.sec.doxm.rdp"), key: pinKey(pin, bytesOf(device))}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	must(errors.New("no PIN is shown"))
+	return nil
+}
+
+// pinKey is PBKDF2 (RFC 8018) with HMAC-SHA256, 1000 turns, one block of which 16 bytes are used.
+func pinKey(pin string, device []byte) []byte {
+	h := hmac.New(sha256.New, []byte(pin))
+	h.Write(append(copied(device), 0, 0, 0, 1))
+	turn := h.Sum(nil)
+	sum := copied(turn)
+	for i := 1; i < 1000; i++ {
+		h.Reset()
+		h.Write(turn)
+		turn = h.Sum(nil)
+		for k := range sum {
+			sum[k] ^= turn[k]
+		}
+	}
+	return sum[:16]
 }
 
 // disown: a session that ends before the answer comes is as good as one.
