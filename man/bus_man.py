@@ -17,11 +17,11 @@ org.ocfd \- D-Bus interface of the OCF daemon
 .SH SYNOPSIS
 .nf
 org.ocfd                        the name on the bus
-  /org/ocfd                     org.ocfd.Manager1, org.freedesktop.DBus.ObjectManager
-  /org/ocfd/device/N            org.ocfd.Device1
+  /org/ocfd                     org.ocfd.Manager1, org.ocfd.Store1, org.freedesktop.DBus.ObjectManager
+  /org/ocfd/device/N            org.ocfd.Device1, org.ocfd.Security1
   /org/ocfd/app/N               org.ocfd.Application1
   /org/ocfd/resource/N          org.ocfd.Resource1
-an application's own objects    org.ocfd.Handler1
+an application's own objects    org.ocfd.Handler1, org.ocfd.Agent1
 .fi
 .SH DESCRIPTION
 Applications register resources and answer requests through these objects, in any language; programs in C may use
@@ -117,7 +117,7 @@ def render(path):
         out.append(".TP")
         if member.tag == "property":
             changes = member.find("annotation")
-            word = "constant" if changes is not None else "property"
+            word = "constant" if changes is not None and changes.get("value") == "const" else "property"
             out.append(f".BR {member.get('name')} \" ({word}, {member.get('type')})\"")
         else:
             out.append(f".BR {member.get('name')} \" {escape(signature(member))}\"".replace("→", "\\(->"))
@@ -142,7 +142,7 @@ def main():
     output, fault_c, *files = sys.argv[1:]
     body = "\n".join(render(f) for f in files)
     pathlib.Path(output).write_text(
-        HEAD + body + "\n" + TAIL + errors(fault_c) + "\n.SH SEE ALSO\n.BR ocfd (8),\n.BR ocfctl (1),\n.BR libocfclient (3)\n"
+        HEAD + body + "\n" + TAIL + errors(fault_c) + "\n.SH SEE ALSO\n.BR ocfd (8),\n.BR ocfctl (1),\n.BR ocfd\\-security (7),\n.BR libocfclient (3)\n"
     )
 
 

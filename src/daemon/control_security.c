@@ -35,12 +35,19 @@ static const char *transfer_name(unsigned transfer) {
         return "";
 }
 
-static const char *const *transfers_of(const struct svr *svr) {
+/* Who shows PINs comes and goes; the secure resources look at it when they are asked. */
+static uint8_t transfers_of(const struct daemon *d, const struct svr *svr) {
+        bool has_pin = d->config->pin_command || (d->bus && bus_has_agent(d->bus));
+
+        return (uint8_t)((svr->device.oxms & ~(1u << SVR_RANDOM_PIN)) | (has_pin ? 1u << SVR_RANDOM_PIN : 0));
+}
+
+static const char *const *transfer_names(uint8_t transfers) {
         static const char *names[SVR_MANUFACTURER + 2];
         size_t n = 0;
 
-        for (unsigned i = SVR_JUST_WORKS; svr && i <= SVR_MANUFACTURER; i++)
-                if (svr->device.oxms & 1u << i)
+        for (unsigned i = SVR_JUST_WORKS; i <= SVR_MANUFACTURER; i++)
+                if (transfers & 1u << i)
                         names[n++] = transfer_name(i);
         names[n] = NULL;
         return names;
@@ -57,8 +64,9 @@ static void status(void *context, uint16_t device, struct bus_security_status *r
         static char domain[SVR_NAME_MAX + 1];
         struct daemon *d = context;
         const struct svr *svr = d->secure ? secure_svr(d->secure, device) : NULL;
+        uint8_t transfers = svr ? transfers_of(d, svr) : 0;
 
-        *ret = (struct bus_security_status){ .transfers = transfers_of(svr) };
+        *ret = (struct bus_security_status){ .transfers = transfer_names(transfers) };
         if (!svr) {
                 sealed_status(d->secure ? secure_sealed(d->secure, device) : NULL, ret);
                 return;
@@ -74,7 +82,7 @@ static void status(void *context, uint16_t device, struct bus_security_status *r
         ret->domain = domain;
         if (!svr->sdi.priv)
                 ret->domain_id = svr->sdi.uuid;
-        ret->next_step = control_next_step(svr, secure_pin(d->secure, device));
+        ret->next_step = control_next_step(svr, transfers, secure_pin(d->secure, device));
 }
 
 /* ---- what GET would answer ---- */

@@ -13,7 +13,8 @@ void control_fill_security(struct daemon *d);
 /* control_store.c */
 void control_store(void *context, enum bus_store_work work, int fd, bus_store_done *done, void *done_context);
 
-/* control_next_step.c: what to do next with a device. */
-const char *control_next_step(const struct svr *svr, bool pin_is_shown);
+/* control_next_step.c: what to do next with a device. transfers: how it may be owned now, bits of enum
+ * svr_transfer. */
+const char *control_next_step(const struct svr *svr, uint8_t transfers, bool pin_is_shown);
 
 #endif

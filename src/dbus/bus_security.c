@@ -288,7 +288,7 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_PROPERTY("State", "s", text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Owned", "b", flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Owner", "s", text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        SD_BUS_PROPERTY("Transfers", "as", transfers, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+        SD_BUS_PROPERTY("Transfers", "as", transfers, 0, 0),
         SD_BUS_PROPERTY("Transfer", "s", text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("TransferIsRunning", "b", flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Sealed", "s", text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
