@@ -87,14 +87,19 @@ struct store_change {
 #define STORE_DEVICE_SIZE 40u
 struct span store_write_device(const struct store_device *d, uint8_t buf[static STORE_DEVICE_SIZE]);
 
-/* On the loop thread. 0: durable; negative errno: nothing of it is. */
+/*
+ * On the loop thread. 0: durable; negative errno: nothing of it is, but for one: -ENOTRECOVERABLE means that
+ * the disk failed in the one moment in which nobody can know. Nothing more is written then, and another start
+ * tells which it is.
+ */
 typedef void store_done(void *context, int outcome);
 
 /*
  * One durable transaction; the changes are copied; commits keep their order. owned: whether any device of
- * ours has an owner once this is durable. Before store_start() it is done, and done() called, when this
- * returns. Return: 0, and done() (which may be NULL) will be called; errno, and it will not. -EROFS: sealed,
- * or restored since.
+ * ours has an owner once this is durable. Before store_start() it is done when this returns: done() was
+ * called, or, where there is none, the outcome is returned. Return: 0, and done() will be called; errno, and
+ * it will not. -EROFS: sealed, or restored since; -EINVAL: a name or a value is too long; -ESHUTDOWN: while
+ * it closes.
  */
 int store_commit(struct store *s, const struct store_change *changes, size_t n, bool owned, store_done *done,
                  void *context);
@@ -130,7 +135,7 @@ int store_restore(struct store *s, const char *path, store_report *report, void 
 
 /*
  * Everything under a new key: the credential where there is one that is not in use yet, else a new store.key.
- * 0, STORE_E_SEALED, errno (the old key stays).
+ * 0, STORE_E_SEALED, -EALREADY: the credential is what it is under, errno (the old key stays).
  */
 int store_rekey(struct store *s, store_report *report, void *context);
 

@@ -215,5 +215,39 @@ def a_disk_that_can_only_be_read(w):
     equal(tool.ask("get", device, "/oic/sec/doxm")["body"]["owned"], True)
 
 
+@test()
+def a_backup_comes_back(w):
+    tool, device = start(w)
+    tool.own(device)
+    backup = w.directory / "backup"
+    said = w.ocfctl("store", "backup", backup)
+    assert "worth nothing without the key" in said, said
+    key = (w.directory / "state" / "store.key").read_bytes()
+    assert key[:16] not in backup.read_bytes(), "the key"
+    uuid = "00112233-4455-4677-8899-aabbccddee00"
+    tool("ace", device, uuid, "31", "/lamp")
+    assert uuid in str(tool.ask("get", device, "/oic/sec/acl2")["body"])
+    assert "is good" in w.ocfctl("store", "check")
+    w.ocfctl("store", "restore", backup, "--yes")
+    entries = eventually(lambda: tool.ask("get", device, "/oic/sec/acl2")["body"]["aclist2"], "it is back", 20)
+    assert uuid not in str(entries), entries
+    assert "is good" in w.ocfctl("store", "check")
+    w.ocfctl("store", "rekey", "--yes")
+    assert (w.directory / "state" / "store.key").read_bytes() != key
+    assert "another key" in w.ocfctl("store", "restore", backup, "--yes", status=1)
+    equal(state(w), (True, "RFNOP"))
+    # a sealed store is mended in the same way
+    backup.unlink()
+    w.ocfctl("store", "backup", backup)
+    w.stop_ocfd()
+    (w.directory / "state" / "ocfd.mark").unlink()
+    w.start_ocfd()
+    assert "is gone" in security(w, "Sealed")
+    assert "is gone" in w.ocfctl("store", "check", status=1)
+    w.ocfctl("store", "restore", backup, "--yes")
+    eventually(lambda: tool.ask("get", device, "/oic/sec/doxm")["body"]["owned"], "it is back", 20)
+    equal(state(w), (True, "RFNOP"))
+
+
 if __name__ == "__main__":
     main()
