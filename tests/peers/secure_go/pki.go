@@ -91,15 +91,15 @@ func factory(folder string) {
 	root.Subject, between.Subject = pkix.Name{CommonName: "Test manufacturer"}, pkix.Name{CommonName: "Test factory"}
 	between.MaxPathLenZero = true
 	rootKey, betweenKey := newKey(), newKey()
-	make := func(what, by *x509.Certificate, public any, key *ecdsa.PrivateKey) []byte {
+	sign := func(what, by *x509.Certificate, public any, key *ecdsa.PrivateKey) []byte {
 		what.SerialNumber = serial()
 		der, err := x509.CreateCertificate(rand.Reader, what, by, public, key)
 		must(err)
 		return der
 	}
 	write := func(name, text string) { must(os.WriteFile(filepath.Join(folder, name), []byte(text), 0o600)) }
-	write("root.pem", pemOf("CERTIFICATE", make(&root, &root, rootKey.Public(), rootKey)))
-	second := pemOf("CERTIFICATE", make(&between, &root, betweenKey.Public(), rootKey))
+	write("root.pem", pemOf("CERTIFICATE", sign(&root, &root, rootKey.Public(), rootKey)))
+	second := pemOf("CERTIFICATE", sign(&between, &root, betweenKey.Public(), rootKey))
 	for _, name := range []string{"device", "tool"} {
 		key := newKey()
 		leaf := x509.Certificate{
@@ -108,7 +108,7 @@ func factory(folder string) {
 			ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 			UnknownExtKeyUsage: []asn1.ObjectIdentifier{identityUsage},
 		}
-		write(name+".pem", pemOf("CERTIFICATE", make(&leaf, &between, key.Public(), betweenKey))+second)
+		write(name+".pem", pemOf("CERTIFICATE", sign(&leaf, &between, key.Public(), betweenKey))+second)
 		raw, err := x509.MarshalECPrivateKey(key)
 		must(err)
 		write(name+".key", pemOf("EC PRIVATE KEY", raw))
