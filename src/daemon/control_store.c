@@ -139,6 +139,8 @@ static void on_copied_in(uv_work_t *work, int status) {
         struct job *j = OCF_CONTAINER_OF(work, struct job, copying);
         int r = status ? status : j->copied;
 
+        if (!r && !j->daemon->store) /* it stops meanwhile: what was there stays */
+                r = -ECANCELED;
         if (!r)
                 r = store_restore(j->daemon->store, j->path, on_report, j);
         if (r)
