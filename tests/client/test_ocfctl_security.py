@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "integration"))
 
+import test_onboarding
 from harness import SOURCE, eventually, equal, main, test
 
 PAGE = (SOURCE / "man/ocfctl.1").read_text().partition(".SH JSON")[2]
@@ -86,6 +87,37 @@ def ocfctl_lists_of_security(w):
 
 def port(w):
     return next(e.rsplit(":", 1)[1] for e in w.ocfctl_json("status")["devices"][0]["endpoints"] if e.startswith("coap://127.0.0.1:"))
+
+
+@test()
+def ocfctl_of_an_owned_device(w):
+    """What its owner's tool wrote, as people see it; and that reset is a way back."""
+    tool, device = test_onboarding.start(w)
+    tool.own(device)
+    [known] = asked(w, "owner")["devices"]
+    equal((known["device_id"], known["security"]["owner"], known["security"]["state"]), (device, tool.owner, "RFNOP"))
+    assert f"Owner     {tool.owner}  RFNOP" in w.ocfctl("status"), w.ocfctl("status")
+
+    creds = asked(w, "cred", "list")["credentials"]
+    assert (tool.owner, "key") in [(c["subject"], c["kind"]) for c in creds], creds
+    secrets = w.ocfctl("cred", "list", "--json")
+    assert "privatedata" not in secrets and "PRIVATE" not in secrets, secrets
+    entries = asked(w, "acl", "list")["entries"]
+    [mine] = [e for e in entries if "all" in e["resources"]]
+    equal((mine["subject"], mine["permissions"]), (tool.owner, ["create", "retrieve", "update", "delete", "notify"]))
+
+    # as the wire says
+    equal(tool.ask("get", device, "/lamp")["answer"], "2.05")
+    equal(asked(w, "acl", "check", tool.owner, "get", "/lamp"), {"granted": True, "reason": "an entry grants it", "entry": mine["id"]})
+    assert w.ocfctl("acl", "check", "anon-clear", "get", "/lamp", status=4).startswith("denied: ")
+    checks = asked(w, "doctor")["checks"]
+    assert "Its owner has a credential to come back with" in [c["text"] for c in checks], checks
+
+    w.ocfctl("reset", "--yes")
+    [again] = eventually(tool.unowned, "it is unowned again", 20)
+    assert again != device
+    equal(asked(w, "cred", "list")["credentials"], [])
+    tool.own(again)
 
 
 @test()

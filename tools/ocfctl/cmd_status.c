@@ -193,7 +193,8 @@ static void print_status(const json_t *s) {
         print_links(json_object_get(s, "interfaces"));
         key("Insecure");
         printf("%s\n", is_true(s, "allow_insecure")
-                               ? "on: resources registered as insecure are served over plain CoAP"
+                               ? "on: resources registered as insecure are served over plain CoAP, while "
+                                 "there is no owner"
                                : "off: plain CoAP serves discovery alone ([Security] AllowInsecure=)");
         key("Serving");
         printf("%lld resource%s of %lld application%s\n", n_resources, n_resources == 1 ? "" : "s", n_apps,
