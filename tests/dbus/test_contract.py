@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """data/dbus is the contract: what the daemon introspects has the same members, arguments, types and promises."""
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -59,6 +60,10 @@ def main(program, folder):
     agent = promised.pop("org.ocfd.Agent1")  # likewise: test_bus_agent
     assert agent == {("method", "ShowPin"): [("in", "o", "device"), ("in", "s", "pin"), ("in", "u", "seconds")], ("method", "Cancel"): [("in", "o", "device")]}
     assert sorted(real) == sorted(promised), f"{sorted(real)} and {sorted(promised)}"
+    named = set(re.findall(r"[Aa]ction\s+(org\.ocfd\.[a-z-]+)", " ".join(f.read_text() for f in Path(folder).glob("*.xml"))))
+    policy = ET.parse(Path(folder).parent / "polkit/org.ocfd.policy").getroot()
+    actions = {a.get("id") for a in policy.findall("action")}  # that they are what is asked for: test_bus_security
+    assert named == actions, f"only in one of contract and polkit's file: {named ^ actions}"
     wrong = 0
     for name, facts in promised.items():
         assert facts, f"{name} is empty"
