@@ -182,7 +182,7 @@ void control_store(void *context, enum bus_store_work work, int fd, bus_store_do
                 if (fd >= 0)
                         close(fd);
                 ocf_free(j);
-                done(done_context, BUS_E_REFUSED,
+                done(done_context, problem ? BUS_E_REFUSED : BUS_E_BUSY,
                      problem ? problem
                              : "Somebody else is at work on the store, or memory is short: try again in a "
                                "moment.");

@@ -21,7 +21,7 @@ static void on_done(void *context, int outcome, const char *text) {
         if (!outcome)
                 (void)sd_bus_reply_method_return(w->asked, "s", text);
         else
-                (void)bus_reply_fault(w->asked, FAULT_FAILED, text);
+                (void)bus_reply_fault(w->asked, outcome == BUS_E_BUSY ? FAULT_BUSY : FAULT_FAILED, text);
         sd_bus_message_unref(w->asked);
         ocf_free(w);
 }

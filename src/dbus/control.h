@@ -39,7 +39,7 @@ struct bus_counter {
         uint64_t value;
 };
 
-enum { BUS_E_REFUSED = 1 };
+enum { BUS_E_REFUSED = 1, BUS_E_BUSY };
 
 /* ---- the security of the devices ---- */
 
@@ -91,7 +91,8 @@ struct bus_access_answer {
 
 enum bus_store_work { BUS_STORE_CHECK, BUS_STORE_BACKUP, BUS_STORE_RESTORE, BUS_STORE_REKEY };
 
-/* Once. 0: done; BUS_E_REFUSED: it could not be, and nothing was changed; negative errno. text: sentences. */
+/* Once. 0: done; BUS_E_REFUSED: it could not be, and nothing was changed; BUS_E_BUSY: not now. text:
+ * sentences. */
 typedef void bus_store_done(void *context, int outcome, const char *text);
 
 /* Each function has the context of struct bus_control. */

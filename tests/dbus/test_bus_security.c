@@ -423,11 +423,20 @@ static void store(void **state) {
         WORLD_UNTIL(w, reply);
         assert_error(reply, ERROR("Failed"), "It is damaged");
 
+        reply = NULL;
+        m = world_message(client, ROOT, STORE, "Check");
+        assert_true(sd_bus_call_async(client, NULL, m, ignore, &reply, 0) >= 0);
+        sd_bus_message_unref(m);
+        WORLD_UNTIL(w, w->n_stored == 3);
+        w->store_done(w->store_context, BUS_E_BUSY, "Later");
+        WORLD_UNTIL(w, reply);
+        assert_error(reply, ERROR("Busy"), "Later");
+
         /* who left hears nothing, and nobody minds */
         m = world_message(client, ROOT, STORE, "Rekey");
         assert_true(sd_bus_send(client, m, NULL) >= 0);
         sd_bus_message_unref(m);
-        WORLD_UNTIL(w, w->n_stored == 3);
+        WORLD_UNTIL(w, w->n_stored == 4);
         world_client_close(w, client);
         world_settle(w);
         w->store_done(w->store_context, 0, "Done");
