@@ -231,9 +231,10 @@ static uint16_t wanted_port(int configured, uint16_t stored, uint16_t usual) {
         return configured == CONFIG_PORT_AUTO ? 0 : usual;
 }
 
-/* A configured port stays wanted, whoever has it now. Return: whether there is something new to remember. */
+/* A configured port stays wanted, whoever has it now; what was not opened is not forgotten. Return: whether
+ * there is something new to remember. */
 static bool remember_port(int configured, uint16_t port, uint16_t *stored) {
-        if (configured > 0 || port == *stored)
+        if (configured > 0 || !port || port == *stored)
                 return false;
         *stored = port;
         return true;
@@ -244,8 +245,8 @@ static bool remember_ports(int port, int secure_port, const struct net_ports *p,
         bool any = remember_port(port, p->coap, &stored->port_coap);
 
         any |= remember_port(secure_port, p->coaps, &stored->port_coaps);
-        any |= remember_port(0, p->coap_tcp, &stored->port_tcp);
-        any |= remember_port(0, p->coaps_tcp, &stored->port_coaps_tcp);
+        any |= remember_port(port, p->coap_tcp, &stored->port_tcp);
+        any |= remember_port(secure_port, p->coaps_tcp, &stored->port_coaps_tcp);
         return any;
 }
 
@@ -269,8 +270,8 @@ static int open_device(struct daemon *d, uint16_t index) {
         ports = (struct net_ports){
                 .coap = wanted_port(port, stored.port_coap, index ? 0 : COAP_PORT),
                 .coaps = wanted_port(secure_port, stored.port_coaps, index ? 0 : COAP_PORT_SECURE),
-                .coap_tcp = stored.port_tcp,
-                .coaps_tcp = stored.port_coaps_tcp,
+                .coap_tcp = port > 0 ? 0 : stored.port_tcp, /* 0: that of UDP */
+                .coaps_tcp = secure_port > 0 ? 0 : stored.port_coaps_tcp,
         };
         r = net_open_device(d->net, index, &ports, &ports);
         if (r < 0)

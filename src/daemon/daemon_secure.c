@@ -281,6 +281,10 @@ static void changed(void *context, uint16_t device) {
         ((struct daemon *)context)->status_is_stale = true;
 }
 
+static void failed(void *context, int error) {
+        daemon_fail(context, error);
+}
+
 static void restart(void *context) {
         struct daemon *d = context;
 
@@ -309,6 +313,7 @@ int daemon_open_secure(struct daemon *d) {
                 .recheck = recheck,
                 .end_observers = end_observers,
                 .changed = changed,
+                .failed = failed,
                 .restart = restart,
         };
         int r = load_floor(d);

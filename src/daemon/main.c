@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,14 +59,27 @@ static int check_rules(const struct config *config) {
         return r ? DAEMON_E_REFUSED : 0;
 }
 
+/* While nobody listens for them they wait: between two runs of a daemon that starts again, too. */
+static void hold_signals(int how) {
+        sigset_t set;
+
+        sigemptyset(&set);
+        sigaddset(&set, SIGTERM);
+        sigaddset(&set, SIGINT);
+        (void)sigprocmask(how, &set, NULL);
+}
+
 static int serve(const struct config *config) {
         struct daemon *d;
         int r;
 
         diag_open(config->log_level);
+        hold_signals(SIG_BLOCK);
         r = daemon_new(&d, config);
         if (!r) {
+                hold_signals(SIG_UNBLOCK);
                 r = daemon_run(d);
+                hold_signals(SIG_BLOCK);
                 daemon_free(d);
         }
         if (r < 0)

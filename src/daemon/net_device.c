@@ -83,8 +83,10 @@ size_t net_endpoints(struct net *n, uint16_t device, const struct device_endpoin
 
 /* ---- ports ---- */
 
-static void tell_taken(struct net *n, bool secure, uint16_t port, int error, uint16_t instead) {
-        char holder[128], text[512];
+/* Each port of each device has a notice of its own: one does not replace another. */
+static void tell_taken(struct net *n, uint16_t device, bool secure, uint16_t port, int error,
+                       uint16_t instead) {
+        char holder[128], text[512], id[32];
 
         if (error == -EACCES)
                 snprintf(text, sizeof(text),
@@ -103,7 +105,10 @@ static void tell_taken(struct net *n, bool secure, uint16_t port, int error, uin
                          "know the old port by heart must discover the device again; free the port and "
                          "restart ocfd to have it back.",
                          port, net_holder_describe(AF_INET, port, holder, sizeof(holder)), instead);
-        n->events.notice(n->events.context, secure ? "SecurePortTaken" : "PortTaken", text);
+        snprintf(id, sizeof(id), "%s", secure ? "SecurePortTaken" : "PortTaken");
+        if (device)
+                snprintf(id, sizeof(id), "%s-%u", secure ? "SecurePortTaken" : "PortTaken", device);
+        n->events.notice(n->events.context, id, text);
 }
 
 static int device_take(struct net *n, uint16_t device, bool secure, int fds_take[2]) {
@@ -163,7 +168,7 @@ static int open_ports(struct net *n, uint16_t device, bool secure, uint16_t want
         if (n->tcp)
                 listen_for(n, device, secure, wanted_tcp ? wanted_tcp : port);
         if (taken)
-                tell_taken(n, secure, wanted, taken, port);
+                tell_taken(n, device, secure, wanted, taken, port);
         return 0;
 }
 

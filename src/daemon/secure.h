@@ -43,7 +43,9 @@ struct secure_config {
         void (*recheck)(void *context, uint16_t device);       /* who observes may no more be allowed to */
         void (*end_observers)(void *context, uint16_t device); /* before a reset */
         void (*changed)(void *context, uint16_t device);       /* something that status shows */
-        void (*restart)(void *context);                        /* a peer with the right to asks for it */
+        void (*failed)(void *context,
+                       int error);      /* the disk is not as the store left it: nothing can go on */
+        void (*restart)(void *context); /* a peer with the right to asks for it */
 };
 
 /* The devices of the model are there already, and the store is not started. A sealed store, or a device whose

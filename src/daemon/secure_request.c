@@ -156,6 +156,8 @@ void secure_change_done(struct secure_device *d, int outcome) {
         struct secure_change c = d->change;
 
         d->change.under_way = false;
+        if (outcome == -ENOTRECOVERABLE) /* it may be there, or not: reading it anew tells */
+                d->secure->config.failed(d->secure->config.context, outcome);
         if (outcome) {
                 secure_rows_put_back(d);
                 if (c.call)

@@ -22,7 +22,7 @@ struct told_datagram {
         struct coap_peer peer;
         bool multicast, on_link, secure;
         size_t n;
-        uint8_t bytes[64]; /* as much as fits */
+        uint8_t bytes[2600]; /* as much as fits */
 };
 
 struct told_lost {
@@ -34,7 +34,7 @@ struct told_lost {
 struct message {
         struct coap_peer to;
         size_t n;
-        uint8_t bytes[64];
+        uint8_t bytes[2600];
 };
 
 /* What was told of connections, in order. */

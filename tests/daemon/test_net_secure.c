@@ -1,5 +1,7 @@
 #include "net_world.h"
 
+#include "daemon/net_tcp.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
@@ -110,12 +112,107 @@ static void test_a_secure_port_that_is_taken(void **state) {
         assert_non_null(strstr(w->port_taken, "SecurePort=auto"));
 }
 
+static void test_long_datagrams_in_pieces(void **state) {
+        static const char *const asked[] = { "192.0.2.1", "2001:db8::1" };
+        static const size_t sizes[] = { 1300, 1900, 2048 + 128, 2500 };
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+        static uint8_t big[2600], buf[4096];
+        size_t n_told = 0;
+
+        start_host(w, true, &wanted, &ports);
+        for (size_t i = 0; i < sizeof(big); i++)
+                big[i] = (uint8_t)(i * 7);
+        for (size_t f = 0; f < 2; f++)
+                for (size_t k = 0; k < 4; k++) {
+                        int fd = far_socket(w, f ? AF_INET6 : AF_INET);
+                        uint16_t from_port = 0;
+                        uint8_t ip[16];
+                        size_t n = 0;
+
+                        send_to(fd, asked[f], ports.coaps, 0, big, sizes[k]);
+                        UNTIL(w, (n = receive_from(fd, ip, &from_port, buf, sizeof(buf))));
+                        assert_int_equal(w->datagrams[n_told].n, sizes[k]);
+                        assert_true(w->datagrams[n_told++].secure);
+                        assert_int_equal(n, sizes[k]);
+                        for (size_t j = 0; j < n; j++)
+                                assert_int_equal(buf[j], big[j] ^ 0x80);
+                        assert_int_equal(from_port, ports.coaps);
+                        assert_true(ip_is(ip, asked[f]));
+                        close(fd);
+                }
+}
+
+static void test_an_address_has_one_share_of_both_kinds(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+        struct net_counts c;
+        int fd;
+
+        start_host(w, true, &wanted, &ports);
+        fd = far_stream(w, "2001:db8::2", "2001:db8::1", ports.coaps_tcp, 0);
+        assert_true(fd >= 0);
+        UNTIL(w, w->n_streams == 1);
+        assert_true(w->streams[0].secure);
+        for (unsigned i = 0; i < TCP_PER_ADDRESS + 2; i++) {
+                assert_true(far_stream(w, "192.0.2.2", "192.0.2.1", i % 2 ? ports.coaps_tcp : ports.coap_tcp,
+                                       0) >= 0);
+                world_rest(w, 5);
+        }
+        UNTIL(w, (net_get_counts(w->net, &c), c.n_refused == 2));
+        assert_int_equal(c.n_connections, TCP_PER_ADDRESS + 1);
+}
+
+static void test_two_devices_and_a_link(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports, second, none = { 0 };
+        struct world *w = *state;
+        uint16_t all[4], from_port = 0;
+        uint8_t ip[16], buf[16];
+
+        start_host(w, true, &wanted, &ports);
+        second = world_ports(w, 1, &none);
+        UNTIL(w, has_endpoint(w, 1, "2001:db8::1"));
+        all[0] = ports.coap, all[1] = ports.coaps, all[2] = second.coap, all[3] = second.coaps;
+        for (unsigned i = 0; i < 4; i++) {
+                int fd = far_socket(w, AF_INET);
+
+                send_to(fd, "192.0.2.1", all[i], 0, "abc", 3);
+                UNTIL(w, receive_from(fd, ip, &from_port, buf, sizeof(buf)));
+                assert_int_equal(from_port, all[i]);
+                assert_int_equal(w->datagrams[i].peer.device, i / 2);
+                assert_int_equal(w->datagrams[i].secure, i % 2);
+                close(fd);
+        }
+        run("ip addr add fe80::77/64 dev eth0 nodad");
+        UNTIL(w, has_endpoint(w, 0, "fe80::77"));
+        {
+                int fd = far_socket(w, AF_INET6);
+
+                send_to(fd, "fe80::77", ports.coaps, far_index(w, "far-eth0"), "abc", 3);
+                UNTIL(w, receive_from(fd, ip, &from_port, buf, sizeof(buf)));
+                assert_int_equal(from_port, ports.coaps);
+                assert_true(ip_is(ip, "fe80::77"));
+                assert_true(w->datagrams[4].secure && w->datagrams[4].peer.interface);
+                close(fd);
+                /* a group on the secure port: nobody is told */
+                fd = far_socket(w, AF_INET6);
+                send_to(fd, "ff02::158", ports.coaps, far_index(w, "far-eth0"), "abc", 3);
+                world_rest(w, 200);
+                assert_int_equal(w->n_datagrams, 5);
+                close(fd);
+        }
+}
 int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, world_setup, world_teardown)
         const struct CMUnitTest tests[] = {
-                TEST(test_each_port_is_told_apart),     TEST(test_connections_say_to_which_port_they_came),
-                TEST(test_endpoints_are_plain_first),   TEST(test_without_them_nothing_is_opened),
+                TEST(test_each_port_is_told_apart),
+                TEST(test_connections_say_to_which_port_they_came),
+                TEST(test_endpoints_are_plain_first),
+                TEST(test_without_them_nothing_is_opened),
                 TEST(test_a_secure_port_that_is_taken),
+                TEST(test_long_datagrams_in_pieces),
+                TEST(test_an_address_has_one_share_of_both_kinds),
+                TEST(test_two_devices_and_a_link),
         };
         int r = world_enter();
 
