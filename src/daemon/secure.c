@@ -62,6 +62,23 @@ static void log_state(const struct secure_device *d) {
                          svr_entry_of(d->svr.machine.state)->name);
 }
 
+static void audit_state(struct secure_device *d) {
+        char owner[UUID_TEXT_MAX];
+        const struct span details[] = {
+                span_of_string(svr_entry_of(d->svr.machine.state)->name),
+                span_of_string(d->svr.doxm.owned ? uuid_format(&d->svr.doxm.devowneruuid, owner)
+                                                 : "no owner"),
+        };
+
+        secure_audit(d->secure, d->device->index,
+                     &(struct svr_event){ .id = "ONB-1",
+                                          .category = SVR_AEL_ONBOARDING,
+                                          .priority = SVR_AEL_INFORMATION,
+                                          .message = "Provisioning state",
+                                          .n_details = ARRAY_SIZE(details),
+                                          .details = details });
+}
+
 void secure_follow(struct secure_device *d, uint32_t effects) {
         const struct secure_config *c = &d->secure->config;
         uint16_t device = d->device->index;
@@ -75,6 +92,7 @@ void secure_follow(struct secure_device *d, uint32_t effects) {
                 c->end_observers(c->context, device);
         if (effects & SVR_EFFECT_STATE) {
                 log_state(d);
+                audit_state(d);
                 if (d->svr.machine.state == SVR_RFNOP) {
                         forget_pin(d);
                         c->transfer_done(c->context, device);
