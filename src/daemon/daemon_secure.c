@@ -234,6 +234,10 @@ static bool handshaking(void *context, uint16_t device) {
         return d->link && sessions_handshaking(secure_link_sessions(d->link), device, clock_now_ms());
 }
 
+static bool grants(void *context, const struct call *call, const struct resource *r) {
+        return pipeline_grants(((struct daemon *)context)->pipeline, &call->request, r, call->interface);
+}
+
 static bool can_show_pin(void *context) {
         struct daemon *d = context;
 
@@ -305,6 +309,7 @@ int daemon_open_secure(struct daemon *d) {
                 .tls = tls_of,
                 .wall = daemon_wall,
                 .handshaking = handshaking,
+                .grants = grants,
                 .can_show_pin = can_show_pin,
                 .show_pin = show_pin,
                 .creds_changed = creds_changed,

@@ -100,6 +100,11 @@ static bool may(struct pipeline *p, const struct ocf_request *request, const str
         return verdict.granted;
 }
 
+bool pipeline_grants(struct pipeline *p, const struct ocf_request *request, const struct resource *r,
+                     enum interface interface) {
+        return verdict_on(p, request, r, interface).granted;
+}
+
 /* Of who asks for many at once: what it may not read is left out, and is no refusal worth a line. */
 static bool may_read(void *context, const struct ocf_request *request, const struct resource *r) {
         struct ocf_request one = *request;

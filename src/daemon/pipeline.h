@@ -66,6 +66,10 @@ size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *
  * in. */
 void pipeline_request(struct pipeline *p, struct call *call);
 
+/* Is it granted now? For requests that had to wait. */
+bool pipeline_grants(struct pipeline *p, const struct ocf_request *request, const struct resource *r,
+                     enum interface interface);
+
 /* What the model says happened, for those who observe from the wire. */
 void pipeline_tell(struct pipeline *p, const struct model_event *event);
 

@@ -35,6 +35,8 @@ struct secure_config {
                                  const struct coap_peer *peer); /* of that session; NULL: none */
         int64_t (*wall)(void *context); /* seconds since 1970; negative: as certificate.h has it */
         bool (*handshaking)(void *context, uint16_t device);
+        /* Is what was granted still granted, after others that came before it? */
+        bool (*grants)(void *context, const struct call *call, const struct resource *r);
         bool (*can_show_pin)(void *context);
         void (*show_pin)(void *context, uint16_t device, const char *digits); /* NULL: it is over */
         void (*creds_changed)(void *context, uint16_t device); /* close the sessions that lost theirs */

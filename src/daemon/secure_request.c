@@ -183,10 +183,17 @@ static void dispatch(struct secure_device *d, struct call *call, unsigned id) {
                 run(d, call, (enum svr_id)id);
 }
 
-static unsigned id_of(const struct secure_device *d, const struct call *call) {
-        const struct resource *r = model_resource_by_number(d->secure->config.model, call->resource);
+/* What came before may have changed who may. */
+static void run_waiting(struct secure_device *d, struct call *call) {
+        const struct secure_config *c = &d->secure->config;
+        const struct resource *r = model_resource_by_number(c->model, call->resource);
 
-        return r ? r->secure_id : _SVR_N + 1;
+        if (d->sealed || !r)
+                answer_fault(call, FAULT_UNAVAILABLE, d->sealed);
+        else if (!c->grants(c->context, call, r))
+                answer_fault(call, FAULT_NOT_AUTHORIZED, NULL);
+        else
+                dispatch(d, call, r->secure_id);
 }
 
 void secure_run_waiting(struct secure_device *d) {
@@ -195,10 +202,7 @@ void secure_run_waiting(struct secure_device *d) {
 
                 list_unlink(&call->link);
                 d->n_waiting--;
-                if (d->sealed || id_of(d, call) > SECURE_MNT)
-                        answer_fault(call, FAULT_UNAVAILABLE, d->sealed);
-                else
-                        dispatch(d, call, id_of(d, call));
+                run_waiting(d, call);
         }
 }
 

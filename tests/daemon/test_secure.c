@@ -65,7 +65,7 @@ struct world {
         struct model *model;
         struct secure *secure;
         struct svr_session session;
-        bool has_session, can_show;
+        bool has_session, can_show, is_denied;
         uint64_t now_ms;
         unsigned n_resets, n_transfers_done, n_creds_changed, n_restarts;
         char pin[PIN_DIGITS + 1];
@@ -99,6 +99,10 @@ static int64_t on_wall(void *context) {
 
 static bool on_handshaking(void *context, uint16_t device) {
         return false;
+}
+
+static bool on_grants(void *context, const struct call *call, const struct resource *r) {
+        return !w.is_denied;
 }
 
 static bool on_can_show_pin(void *context) {
@@ -143,6 +147,7 @@ static void open_world(void) {
                 .tls = on_tls,
                 .wall = on_wall,
                 .handshaking = on_handshaking,
+                .grants = on_grants,
                 .can_show_pin = on_can_show_pin,
                 .show_pin = on_show_pin,
                 .creds_changed = on_creds_changed,
@@ -373,6 +378,22 @@ static void the_answer_waits_for_the_disk(void **state) {
         assert_int_equal(c.response.fault, FAULT_NONE);
 }
 
+/* The one before took the right away. */
+static void who_waits_is_asked_again(void **state) {
+        static struct asked a, b;
+
+        begin_transfer();
+        commits = COMMIT_HOLD;
+        ask(&a, COAP_POST, steps[1].href, steps[1].json);
+        ask(&b, COAP_POST, "/oic/sec/sdi", steps[7].json);
+        w.is_denied = true;
+        release(0);
+        assert_int_equal(a.response.fault, FAULT_NONE);
+        assert_int_equal(b.n_done, 1);
+        assert_int_equal(b.response.fault, FAULT_NOT_AUTHORIZED);
+        assert_int_equal(svr()->sdi.n_name, 0);
+}
+
 static void few_may_wait(void **state) {
         static struct asked a[SECURE_WAITING_MAX + 2];
         unsigned n_busy = 0;
@@ -529,6 +550,7 @@ int main(void) {
                 TEST(an_owner_stays_over_a_restart),
                 TEST(a_change_that_cannot_be_stored_has_not_happened),
                 TEST(the_answer_waits_for_the_disk),
+                TEST(who_waits_is_asked_again),
                 TEST(few_may_wait),
                 TEST(a_reset_comes_after_its_answer),
                 TEST(a_reset_is_tried_again),
