@@ -189,7 +189,8 @@ static void echo(struct world *w, const struct coap_peer *peer, struct span data
         while (data.n && w->n_out < ARRAY_SIZE(w->out)) {
                 struct message *m = &w->out[w->n_out++];
 
-                *m = (struct message){ .to = *peer, .n = ocf_min_size(data.n, sizeof(m->bytes)) };
+                *m = (struct message){ .to = *peer,
+                                       .n = ocf_min_size(data.n, 64) }; /* bytes of a stream, in pieces */
                 memcpy(m->bytes, data.data, m->n);
                 data = span_of(data.data + m->n, data.n - m->n);
         }

@@ -57,11 +57,13 @@ static void expect_read(struct world *w, int fd, const char *text) {
         assert_string_equal(buf, text);
 }
 
+#define MESSAGE 64u /* bytes of each that is posted */
+
 /* Puts a message of 64 bytes out for a connection; it begins with its number. */
 static void post(struct world *w, size_t i_stream, unsigned number) {
         struct message *m = &w->out[w->n_out++];
 
-        *m = (struct message){ .to = w->streams[i_stream].peer, .n = sizeof(m->bytes) };
+        *m = (struct message){ .to = w->streams[i_stream].peer, .n = MESSAGE };
         assert_true(w->n_out < ARRAY_SIZE(w->out));
         memcpy(m->bytes, &number, sizeof(number));
 }
@@ -81,7 +83,7 @@ static unsigned post_until(struct world *w, size_t i_stream, size_t n) {
 }
 
 static void expect_number(struct world *w, int fd, unsigned wanted) {
-        uint8_t message[64];
+        uint8_t message[MESSAGE];
         unsigned number;
         size_t n = 0;
 
@@ -98,7 +100,7 @@ static void expect_number(struct world *w, int fd, unsigned wanted) {
 
 /* Reads until the end, or so many, and sees that none is missing. */
 static unsigned read_numbers(struct world *w, int fd, unsigned n_wanted, ssize_t *ret_end) {
-        uint8_t message[64];
+        uint8_t message[MESSAGE];
         size_t n = 0;
         unsigned n_read = 0;
 
@@ -452,7 +454,7 @@ static void test_a_round_is_written_at_once(void **state) {
         for (unsigned i = 0; i < 20; i++)
                 post(w, 0, i);
         net_flush(w->net);
-        assert_int_equal(stream_read(fd, buf, sizeof(buf)), 20 * 64); /* the loop did not turn */
+        assert_int_equal(stream_read(fd, buf, sizeof(buf)), 20 * MESSAGE); /* the loop did not turn */
         assert_int_equal(the_connection(w, 0)->n_out, 0);
         close(fd);
 }
