@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "daemon/clock.h"
 #include "daemon/diag.h"
+#include "daemon/verdict.h"
 #include "model/query.h"
 #include "protocol/coap_code.h"
 #include "security/svr_request.h"
@@ -175,28 +176,6 @@ static int refuse_question(struct bus_access_answer *ret, const char *problem) {
         return BUS_E_REFUSED;
 }
 
-static struct access_verdict decide(struct daemon *d, const struct svr *svr, const struct resource *r,
-                                    enum access_subject subject, const struct svr_session *session,
-                                    uint8_t method) {
-        const struct svr_snapshot snapshot = svr_snapshot(svr);
-
-        return access_decide(&(struct access_question){
-                .allow_insecure = d->model->allow_insecure,
-                .subject = subject,
-                .method = method,
-                .resource_is_core = r->mode == RESOURCE_CORE,
-                .resource_is_insecure = r->insecure,
-                .snapshot = &snapshot,
-                .session = subject == ACCESS_AUTH_CRYPT ? session : NULL,
-                .href = span_of_string(r->href),
-                .resource = r->mode == RESOURCE_SECURE ? ACCESS_DCR : ACCESS_VERTICAL,
-                .resource_is_discoverable = r->discoverable,
-                .resource_has_secure_endpoint = resource_has_secure_endpoint(r),
-                .resource_has_plain_endpoint = resource_has_plain_endpoint(r),
-                .wall_s = daemon_wall(d),
-        });
-}
-
 static int check_access(void *context, uint16_t device, const struct bus_access_question *q,
                         struct bus_access_answer *ret) {
         struct daemon *d = context;
@@ -221,7 +200,11 @@ static int check_access(void *context, uint16_t device, const struct bus_access_
                 };
                 return 0;
         }
-        verdict = decide(d, svr, r, subject, &session, method);
+        verdict = verdict_on(r, svr, false,
+                             &(struct verdict_asker){ .subject = subject,
+                                                      .session = &session,
+                                                      .method = method,
+                                                      .wall_s = daemon_wall(d) });
         *ret = (struct bus_access_answer){ .granted = verdict.granted,
                                            .reason = access_reason_text(verdict.reason),
                                            .aceid = verdict.aceid };

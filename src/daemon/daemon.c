@@ -469,6 +469,19 @@ struct daemon *daemon_free(struct daemon *d) {
         return ocf_free(d);
 }
 
+#define STOP_MAX_MS 5000u /* for what is on its way to the disk */
+
+static void stop_secure(struct daemon *d) {
+        uint64_t until_ms = clock_now_ms() + STOP_MAX_MS;
+
+        for (;;) {
+                secure_stop(d->secure);
+                if (!secure_is_busy(d->secure) || clock_now_ms() >= until_ms)
+                        return;
+                uv_run(&d->loop, UV_RUN_ONCE);
+        }
+}
+
 int daemon_run(struct daemon *d) {
         diag_started(OCFD_VERSION, d->config->bus, d->config->state_directory);
         sd_notify(0, "READY=1\nSTATUS=Serving the network");
@@ -478,7 +491,7 @@ int daemon_run(struct daemon *d) {
                 return d->result;
         if (d->hrefs_are_stale)
                 save_hrefs(&d->hrefs_timer);
-        secure_stop(d->secure);
+        stop_secure(d);
         pipeline_say_goodbye(d->pipeline);
         net_flush(d->net);
         secure_link_close_all(d->link);

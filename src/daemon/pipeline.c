@@ -1,48 +1,14 @@
-#include "daemon/pipeline.h"
 #include "base/memory.h"
-#include "daemon/wire_format.h"
+#include "daemon/pipeline_private.h"
+#include "daemon/verdict.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Observers of the wire that wait for one and the same answer of an app. */
-struct waiter {
-        struct list link;
-        coap_id id;
-        int accept;
-};
-
-/*
- * A request that an app has been asked to answer: for one peer of the wire, for
- * a local app, or once for all observers of one view of a resource.
- */
-struct pending {
-        struct call call; /* what the handler sees */
-        struct pipeline *pipeline;
-        struct list link;
-        struct call *local;  /* the local app's call; NULL for the wire */
-        struct list waiters; /* of the wire */
-        bool wants_observe;
-        bool retrieving;           /* an update without a body was done, now we ask what it led to */
-        struct ocf_response first; /* of that update: its code */
-        uint8_t *bytes;            /* path, query and payload of the request */
-};
-
-struct pipeline {
-        struct pipeline_config config;
-        struct coap_endpoint *endpoint;
-        void *memory;
-        struct wire_format *format;
-        struct list pending;
-        uint64_t n_pending;
-        uint64_t now_ms;
-        bool transmitting; /* there may be more to send at this moment */
-};
-
 enum outcome { OUTCOME_ANSWERED, OUTCOME_SILENT, OUTCOME_HANDLED };
 
 /* The clock is looked at when something begins, not at each step of it. */
-static void look_at_clock(struct pipeline *p) {
+void pipeline_look_at_clock(struct pipeline *p) {
         p->now_ms = p->config.now(p->config.context);
 }
 
@@ -64,36 +30,23 @@ static struct svr_session *session_of(struct pipeline *p, const struct coap_peer
         return peer->channel && p->config.session ? p->config.session(p->config.context, peer) : NULL;
 }
 
-/* What access is decided from. A sealed device is taken for one that somebody owns: it is found, and no more.
- */
-static struct access_verdict verdict_on(struct pipeline *p, const struct ocf_request *request,
+static struct access_verdict verdict_of(struct pipeline *p, const struct ocf_request *request,
                                         const struct resource *r, enum interface interface) {
-        const struct svr *svr = p->config.svr ? p->config.svr(p->config.context, r->device->index) : NULL;
-        struct svr_snapshot snapshot;
+        const struct pipeline_config *c = &p->config;
+        const struct svr *svr = c->svr ? c->svr(c->context, r->device->index) : NULL;
 
-        if (svr)
-                snapshot = svr_snapshot(svr);
-        return access_decide(&(struct access_question){
-                .owned = p->config.svr && !svr && r->mode != RESOURCE_CORE,
-                .allow_insecure = p->config.model->allow_insecure,
-                .subject = access_subject_of(request->subject.kind),
-                .method = request->method,
-                .resource_is_core = r->mode == RESOURCE_CORE,
-                .resource_is_insecure = r->insecure,
-                .snapshot = svr ? &snapshot : NULL,
-                .session = session_of(p, &request->peer),
-                .href = span_of_string(r->href),
-                .resource = r->mode == RESOURCE_SECURE ? ACCESS_DCR : ACCESS_VERTICAL,
-                .resource_is_discoverable = r->discoverable,
-                .resource_has_secure_endpoint = resource_has_secure_endpoint(r),
-                .resource_has_plain_endpoint = resource_has_plain_endpoint(r),
-                .creates = interface == INTERFACE_CREATE,
-                .wall_s = p->config.wall ? p->config.wall(p->config.context) : -1,
-        });
+        return verdict_on(r, svr, c->svr && !svr,
+                          &(struct verdict_asker){
+                                  .subject = access_subject_of(request->subject.kind),
+                                  .session = session_of(p, &request->peer),
+                                  .method = request->method,
+                                  .creates = interface == INTERFACE_CREATE,
+                                  .wall_s = c->wall ? c->wall(c->context) : -1,
+                          });
 }
 
 static bool may(struct pipeline *p, const struct ocf_request *request, const struct route *route) {
-        struct access_verdict verdict = verdict_on(p, request, route->resource, route->interface);
+        struct access_verdict verdict = verdict_of(p, request, route->resource, route->interface);
 
         if (!verdict.granted && p->config.denied)
                 p->config.denied(p->config.context, request, route, &verdict);
@@ -102,7 +55,7 @@ static bool may(struct pipeline *p, const struct ocf_request *request, const str
 
 bool pipeline_grants(struct pipeline *p, const struct ocf_request *request, const struct resource *r,
                      enum interface interface) {
-        return verdict_on(p, request, r, interface).granted;
+        return verdict_of(p, request, r, interface).granted;
 }
 
 /* Of who asks for many at once: what it may not read is left out, and is no refusal worth a line. */
@@ -110,7 +63,7 @@ static bool may_read(void *context, const struct ocf_request *request, const str
         struct ocf_request one = *request;
 
         one.method = COAP_GET;
-        return verdict_on(context, &one, r, r->default_interface).granted;
+        return verdict_of(context, &one, r, r->default_interface).granted;
 }
 
 static enum outcome refuse(struct ocf_response *ret, enum fault fault) {
@@ -155,149 +108,6 @@ static enum outcome answer(struct pipeline *p, const struct ocf_request *request
                 break;
         }
         return OUTCOME_HANDLED;
-}
-
-/* ---- asking an app ---- */
-
-static struct pending *pending_free(struct pending *n) {
-        LIST_FOR_EACH_SAFE(i, &n->waiters)
-        ocf_free(LIST_ENTRY(i, struct waiter, link));
-        if (list_is_linked(&n->link)) {
-                list_unlink(&n->link);
-                n->pipeline->n_pending--;
-        }
-        ocf_free(n->bytes);
-        return ocf_free(n);
-}
-
-OCF_DEFINE_CLEANUP(struct pending, pending_free)
-
-static struct span keep(uint8_t **at, struct span s) {
-        struct span kept = { s.data ? *at : NULL, s.n };
-
-        if (s.n) {
-                memcpy(*at, s.data, s.n);
-                *at += s.n;
-        }
-        return kept;
-}
-
-static void pending_done(struct call *call, const struct ocf_response *response);
-
-static int pending_new(struct pending **ret, struct pipeline *p, const struct ocf_request *request,
-                       const struct route *route, uint64_t deadline_ms) {
-        OCF_CLEANUP(pending_freep) struct pending *n = ocf_new(struct pending);
-        uint8_t *at;
-
-        if (!n)
-                return -ENOMEM;
-        n->pipeline = p;
-        list_init(&n->link);
-        list_init(&n->waiters);
-        list_init(&n->call.link);
-        n->bytes = ocf_allocate(request->path.n + request->query.n + request->payload.n, 1);
-        if (!n->bytes)
-                return -ENOMEM;
-        at = n->bytes;
-        n->call.request = *request;
-        n->call.request.path = keep(&at, request->path);
-        n->call.request.query = keep(&at, request->query);
-        n->call.request.payload = keep(&at, request->payload);
-        n->call.request.n_etags = 0; /* they are not kept; an app answers whole */
-        n->call.interface = route->interface;
-        n->call.resource = route->resource->number;
-        n->call.deadline_ms = deadline_ms;
-        n->call.done = pending_done;
-        list_link_tail(&p->pending, &n->link);
-        p->n_pending++;
-        *ret = n;
-        n = NULL;
-        return 0;
-}
-
-static int pending_add_waiter(struct pending *n, coap_id id, int accept) {
-        struct waiter *w = ocf_new(struct waiter);
-
-        if (!w)
-                return -ENOMEM;
-        w->id = id;
-        w->accept = accept;
-        list_link_tail(&n->waiters, &w->link);
-        return 0;
-}
-
-static void respond(struct pipeline *p, coap_id id, int accept, const struct ocf_response *response,
-                    bool observe, uint64_t resource) {
-        struct coap_response out;
-
-        wire_format_response(p->format, response, accept, &out);
-        out.observe = observe && out.code < COAP_BAD_REQUEST;
-        out.resource = out.observe ? resource : 0;
-        (void)coap_endpoint_respond(p->endpoint, p->now_ms, id,
-                                    &out); /* unknown: the peer is gone; full: it said 5.03 itself */
-}
-
-static bool is_update(uint8_t method) {
-        return method == COAP_POST || method == COAP_PUT;
-}
-
-/* The design answers an update with the new representation: ask for it where the app gave none. */
-static bool retrieve_after_update(struct pending *n, const struct ocf_response *response) {
-        struct resource *r = model_resource_by_number(n->pipeline->config.model, n->call.resource);
-
-        if (n->retrieving || response->fault || !is_update(n->call.request.method) || response->rep.data ||
-            response->raw.data || response->code != COAP_CHANGED)
-                return false;
-        if (!r || r->removed || !resource_is_available(r) || !interface_allows(n->call.interface, COAP_GET))
-                return false;
-        n->retrieving = true;
-        n->first = *response;
-        n->call.request.method = COAP_GET;
-        n->call.request.payload = SPAN_NULL;
-        r->handler->vtable->request(r->handler, r, &n->call);
-        return true;
-}
-
-static void pending_done(struct call *call, const struct ocf_response *response) {
-        struct pending *n = OCF_CONTAINER_OF(call, struct pending, call);
-        struct pipeline *p = n->pipeline;
-        struct resource *r = model_resource_by_number(p->config.model, call->resource);
-        struct ocf_response merged = *response;
-        bool observable = r && !r->removed && r->observable && n->wants_observe;
-        bool is_app = r && r->mode != RESOURCE_SECURE;
-
-        look_at_clock(p);
-        if (!response->fault && call->request.method != COAP_GET && r && !r->removed)
-                resource_changed(r); /* whoever observes should not depend on the app to think of it */
-        if (is_app && retrieve_after_update(n, response))
-                return;
-        if (n->retrieving) {
-                merged = response->fault ? n->first : *response;
-                merged.code = n->first.code;
-        }
-        if (is_app && !merged.fault && call->interface == INTERFACE_BASELINE &&
-            call->request.method == COAP_GET)
-                merged.rep = resource_with_common(r, merged.rep);
-        if (n->local)
-                call_answer(n->local, &merged);
-        LIST_FOR_EACH_SAFE(i, &n->waiters) {
-                struct waiter *w = LIST_ENTRY(i, struct waiter, link);
-
-                respond(p, w->id, w->accept, &merged, observable, call->resource);
-                list_unlink(i);
-                ocf_free(w);
-        }
-        pending_free(n);
-}
-
-static void ask(struct pending *n, const struct route *route) {
-        struct resource *r = route->resource;
-
-        /* May answer at once: n is gone then. */
-        if (r->mode == RESOURCE_SECURE)
-                n->pipeline->config.secure_request(n->pipeline->config.context, r, &n->call);
-        else
-                r->handler->vtable->request(r->handler, r, &n->call);
 }
 
 /* ---- from the wire ---- */
@@ -376,7 +186,7 @@ static void on_request(struct pipeline *p, const struct coap_event *e) {
                         outcome = refuse(&response, FAULT_BUSY);
                 } else {
                         n->wants_observe = e->request.wants_observe;
-                        ask(n, &route);
+                        pending_ask(n, &route);
                         return;
                 }
         }
@@ -384,21 +194,9 @@ static void on_request(struct pipeline *p, const struct coap_event *e) {
                 coap_endpoint_ignore(p->endpoint, e->id);
                 return;
         }
-        respond(p, e->id, request.accept, &response,
-                e->request.wants_observe && route.resource && route.resource->observable,
-                route.resource ? route.resource->number : 0);
-}
-
-/* An observer is due whose app is already being asked for the same view: it waits for that answer. */
-static struct pending *pending_for_observers(struct pipeline *p, uint64_t resource, struct span query) {
-        LIST_FOR_EACH(i, &p->pending) {
-                struct pending *n = LIST_ENTRY(i, struct pending, link);
-
-                if (n->call.request.notify && n->call.resource == resource &&
-                    span_equal(n->call.request.query, query))
-                        return n;
-        }
-        return NULL;
+        pipeline_respond(p, e->id, request.accept, &response,
+                         e->request.wants_observe && route.resource && route.resource->observable,
+                         route.resource ? route.resource->number : 0);
 }
 
 static void on_notify(struct pipeline *p, const struct coap_event *e) {
@@ -411,7 +209,7 @@ static void on_notify(struct pipeline *p, const struct coap_event *e) {
 
         if (!r || r->removed) {
                 refuse(&response, FAULT_NOT_FOUND);
-                respond(p, e->id, request.accept, &response, false, 0);
+                pipeline_respond(p, e->id, request.accept, &response, false, 0);
                 return;
         }
         request.path = span_of_string(r->href);
@@ -424,7 +222,7 @@ static void on_notify(struct pipeline *p, const struct coap_event *e) {
         if (outcome == OUTCOME_HANDLED)
                 outcome = answer(p, &request, &route, &response);
         if (outcome == OUTCOME_ANSWERED) {
-                respond(p, e->id, request.accept, &response, true, e->resource);
+                pipeline_respond(p, e->id, request.accept, &response, true, e->resource);
                 return;
         }
         if (outcome == OUTCOME_SILENT) {
@@ -451,7 +249,7 @@ static void on_notify(struct pipeline *p, const struct coap_event *e) {
                 return;
         }
         n->wants_observe = true;
-        ask(n, &route);
+        pending_ask(n, &route);
 }
 
 /* Returns whether anything happened. */
@@ -481,47 +279,47 @@ static bool on_events(struct pipeline *p) {
 }
 
 void pipeline_receive(struct pipeline *p, const struct coap_peer *peer, unsigned via, struct span data) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         coap_endpoint_receive(p->endpoint, p->now_ms, peer, via, data);
         on_events(p);
 }
 
 bool pipeline_stream_open(struct pipeline *p, const struct coap_peer *peer) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         return coap_endpoint_stream_open(p->endpoint, p->now_ms, peer) == 0;
 }
 
 size_t pipeline_stream_receive(struct pipeline *p, const struct coap_peer *peer, struct span data) {
         size_t n;
 
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         n = coap_endpoint_stream_receive(p->endpoint, p->now_ms, peer, data);
         on_events(p);
         return n;
 }
 
 void pipeline_stream_closed(struct pipeline *p, const struct coap_peer *peer) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         coap_endpoint_stream_closed(p->endpoint, p->now_ms, peer);
         on_events(p);
 }
 
 void pipeline_session_closed(struct pipeline *p, const struct coap_peer *peer) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         coap_endpoint_session_closed(p->endpoint, p->now_ms, peer);
         on_events(p);
 }
 
 void pipeline_wake(struct pipeline *p) {
         p->transmitting = false;
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
 }
 
 size_t pipeline_transmit(struct pipeline *p, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
         size_t n_message;
 
         if (!p->transmitting)
-                look_at_clock(p);
+                pipeline_look_at_clock(p);
         do {
                 n_message = coap_endpoint_transmit(p->endpoint, p->now_ms, ret_to, buf, n);
         } while (!n_message && on_events(p));
@@ -537,7 +335,7 @@ void pipeline_request(struct pipeline *p, struct call *call) {
         struct pending *n;
         enum outcome outcome;
 
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         outcome = decide(p, &call->request, &route, &response);
         if (outcome == OUTCOME_HANDLED)
                 outcome = answer(p, &call->request, &route, &response);
@@ -546,7 +344,7 @@ void pipeline_request(struct pipeline *p, struct call *call) {
                         refuse(&response, FAULT_BUSY);
                 } else {
                         n->local = call;
-                        ask(n, &route);
+                        pending_ask(n, &route);
                         return;
                 }
         }
@@ -562,7 +360,7 @@ void pipeline_tell(struct pipeline *p, const struct model_event *event) {
 
         if (!r)
                 return;
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         if (event->news & MODEL_NEWS_REMOVED)
                 coap_endpoint_end_observers(p->endpoint, p->now_ms, r->number, COAP_NOT_FOUND, -1);
         else if (event->news & (MODEL_NEWS_VALUE | MODEL_NEWS_PROPERTIES) && resource_is_available(r))
@@ -571,13 +369,13 @@ void pipeline_tell(struct pipeline *p, const struct model_event *event) {
 
 /* Each observer becomes due, and on the way to it the question is asked again. */
 void pipeline_recheck(struct pipeline *p, uint16_t device) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         LIST_FOR_EACH(i, &p->config.model->devices[device]->resources)
         coap_endpoint_notify(p->endpoint, p->now_ms, LIST_ENTRY(i, struct resource, device_link)->number);
 }
 
 void pipeline_end_observers(struct pipeline *p, uint16_t device) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         LIST_FOR_EACH(i, &p->config.model->devices[device]->resources)
         coap_endpoint_end_observers(p->endpoint, p->now_ms,
                                     LIST_ENTRY(i, struct resource, device_link)->number,
@@ -585,7 +383,7 @@ void pipeline_end_observers(struct pipeline *p, uint16_t device) {
 }
 
 void pipeline_say_goodbye(struct pipeline *p) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         for (size_t i = 0; i < p->config.model->n_devices; i++)
                 LIST_FOR_EACH(j, &p->config.model->devices[i]->resources)
         coap_endpoint_end_observers(p->endpoint, p->now_ms,
@@ -594,7 +392,7 @@ void pipeline_say_goodbye(struct pipeline *p) {
 }
 
 void pipeline_forget_local(struct pipeline *p, const uint8_t *ip, uint32_t interface) {
-        look_at_clock(p);
+        pipeline_look_at_clock(p);
         coap_endpoint_forget_local(p->endpoint, p->now_ms, ip, interface);
 }
 

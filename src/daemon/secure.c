@@ -171,9 +171,27 @@ void secure_wake(struct secure *s) {
 }
 
 void secure_stop(struct secure *s) {
-        for (size_t i = 0; i < s->n_devices; i++)
-                if (!s->devices[i]->sealed && svr_machine_stop(&s->devices[i]->svr.machine))
-                        secure_begin_reset(s->devices[i]);
+        for (size_t i = 0; i < s->n_devices; i++) {
+                struct secure_device *d = s->devices[i];
+
+                if (d->sealed || !svr_machine_stop(&d->svr.machine))
+                        continue;
+                if (d->change.under_way) /* then it is due once that is done */
+                        svr_machine_reset(&d->svr.machine, 0);
+                else
+                        secure_begin_reset(d);
+        }
+}
+
+bool secure_is_busy(const struct secure *s) {
+        for (size_t i = 0; i < s->n_devices; i++) {
+                const struct secure_device *d = s->devices[i];
+
+                if (d->change.under_way ||
+                    (!d->sealed && (svr_machine_stop(&d->svr.machine) || d->svr.machine.reset_due_ms == 0)))
+                        return true;
+        }
+        return false;
 }
 
 /* ---- sessions ---- */

@@ -79,7 +79,10 @@ int secure_certificate(struct secure *s, uint16_t device, uint16_t suite, bool s
 
 uint64_t secure_deadline(const struct secure *s);
 void secure_wake(struct secure *s);
-void secure_stop(struct secure *s); /* a transfer that had begun is undone; the store is closed after this */
+/* A transfer that had begun is undone. The loop turns, and this is called again, until nothing is under way
+ * any more; then the store is closed. */
+void secure_stop(struct secure *s);
+bool secure_is_busy(const struct secure *s);
 
 /* A reset by who is at the machine. Return: 0; -EBUSY: one is going on; -EROFS: sealed. */
 int secure_reset(struct secure *s, uint16_t device);

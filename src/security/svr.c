@@ -48,6 +48,8 @@ static void clear_others(struct svr *svr) {
         svr_ael_clear(&svr->ael);
 }
 
+#define OM_AFTER_RESET 3
+
 /* security.md 1.3, 1.4: om is 3 although only 4 is supported; the onboarding tool writes it first. */
 static void apply(struct svr *svr, const struct svr_entry *entry, const struct uuid *deviceuuid) {
         if (entry->doxm == SVR_CLEAR) {
@@ -55,7 +57,7 @@ static void apply(struct svr *svr, const struct svr_entry *entry, const struct u
                 svr->rowner[SVR_DOXM] = (struct uuid){ { 0 } };
         }
         if (entry->pstat == SVR_CLEAR) {
-                svr->pstat = (struct svr_pstat){ .om = 3 };
+                svr->pstat = (struct svr_pstat){ .om = OM_AFTER_RESET };
                 svr->rowner[SVR_PSTAT] = (struct uuid){ { 0 } };
         }
         if (entry->cred == SVR_CLEAR) {
@@ -203,11 +205,17 @@ void svr_session_deinit(struct svr_session *session) {
         }
 }
 
+/* Whatever a device has after a reset besides what its manufacturer gave it: who began a transfer and did not
+ * end it must not leave a key behind for the time of the next owner. */
 static bool transfer_has_left_something(const struct svr *svr) {
-        bool any = svr->doxm.owned || !uuid_is_nil(&svr->doxm.devowneruuid);
+        bool any = svr->doxm.owned || !uuid_is_nil(&svr->doxm.devowneruuid) || svr->n_aces ||
+                   svr->pstat.om != OM_AFTER_RESET || svr->pstat.tm || !uuid_is_nil(&svr->sdi.uuid) ||
+                   svr->sdi.n_name || svr->sdi.priv;
 
         for (size_t i = 0; i < SVR_OWNED_N; i++)
                 any |= !uuid_is_nil(&svr->rowner[i]);
+        for (size_t i = 0; i < svr->n_creds; i++)
+                any |= svr->creds[i]->usage != CRED_MFGCERT && svr->creds[i]->usage != CRED_MFGTRUSTCA;
         return any;
 }
 

@@ -485,6 +485,55 @@ static void a_clean_stop_undoes_only_what_had_begun(void **state) {
         assert_true(uuid_is_nil(&svr()->doxm.devowneruuid));
 }
 
+/* Also one of which a step is on its way to the disk in that moment. */
+static void a_stop_within_a_step_undoes_it(void **state) {
+        struct uuid before = svr()->doxm.deviceuuid;
+        static struct asked a;
+
+        begin_transfer();
+        commits = COMMIT_HOLD;
+        ask(&a, COAP_POST, steps[1].href, steps[1].json);
+        secure_stop(w.secure);
+        assert_true(secure_is_busy(w.secure));
+        release(0);
+        assert_true(secure_is_busy(w.secure));
+        secure_wake(w.secure); /* the loop turns */
+        release(0);
+        assert_false(secure_is_busy(w.secure));
+        assert_false(uuid_equal(&svr()->doxm.deviceuuid, &before));
+        assert_true(uuid_is_nil(&svr()->doxm.devowneruuid));
+        assert_false(svr()->machine.pending);
+}
+
+/* Killed after the first steps: what a stranger left does not wait for the next owner. */
+static void a_transfer_that_was_cut_off_leaves_nothing(void **state) {
+        static const struct {
+                const char *href, *json;
+        } left[] = {
+                { "/oic/sec/pstat", "{\"om\":4}" },
+                { "/oic/sec/cred", "{\"creds\":[{\"credtype\":1,\"subjectuuid\":\"" OWNER
+                                   "\",\"privatedata\":{\"encoding\":\"oic.sec.encoding.base64\",\"data\":"
+                                   "\"AAECAwQFBgcICQoLDA0ODw==\"}}]}" },
+                { "/oic/sec/acl2", "{\"aclist2\":[{\"subject\":{\"conntype\":\"anon-clear\"},\"resources\":[{"
+                                   "\"wc\":\"*\"}],\"permission\":31}]}" },
+                { "/oic/sec/sdi", "{\"name\":\"mine\"}" },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(left); i++) {
+                struct uuid before = svr()->doxm.deviceuuid;
+
+                begin_transfer();
+                assert_int_equal(post(left[i].href, left[i].json), FAULT_NONE);
+                close_world(); /* as a power cut does: nothing was undone */
+                w.has_session = false;
+                open_world();
+                secure_wake(w.secure);
+                assert_int_equal(state_now(), SVR_RFOTM);
+                assert_int_equal(svr()->n_creds + svr()->n_aces + svr()->sdi.n_name, 0);
+                assert_false(uuid_equal(&svr()->doxm.deviceuuid, &before));
+        }
+}
+
 static void a_pin_is_shown_guessed_and_gone(void **state) {
         struct tls tls = { .failure = TLS_FAILURE_KEY };
         const struct session wrong = { .tls = &tls }, right = { .svr = { .onboarding = true } };
@@ -556,6 +605,8 @@ int main(void) {
                 TEST(a_reset_is_tried_again),
                 TEST(a_transfer_that_ends_early_is_undone),
                 TEST(a_clean_stop_undoes_only_what_had_begun),
+                TEST(a_stop_within_a_step_undoes_it),
+                TEST(a_transfer_that_was_cut_off_leaves_nothing),
                 TEST(a_pin_is_shown_guessed_and_gone),
                 TEST(local_applications_have_other_ways),
                 TEST(maintenance_resets_and_restarts),
