@@ -498,7 +498,7 @@ static void test_packets_made_of_dice(void **state) {
         p.value = SPAN_LITERAL(LAMP_ON);
         assert_true(channel_packet_write(&p, &out));
         srand(7);
-        for (int i = 0; i < 400; i++) {
+        for (int i = 0; i < 150; i++) {
                 size_t n = (size_t)rand() % (out.n + 1);
                 struct world *w;
                 struct asked *a;
