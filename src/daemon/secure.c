@@ -224,7 +224,8 @@ static const char *failure_text(const struct session *session) {
 
 void secure_session_failed(struct secure *s, const struct session *session) {
         struct secure_device *d = s->devices[session->peer.device];
-        bool is_guess = session->tls && session->tls->failure == TLS_FAILURE_KEY && d->pin.is_drawn &&
+        /* However it ended: who saw no Finished of ours knows that it was wrong, and may begin anew. */
+        bool is_guess = session->tls && session->tls->was_named && d->pin.is_drawn &&
                         d->svr.machine.state == SVR_RFOTM;
         struct span detail = span_of_string(failure_text(session));
         const struct svr_event event = { .id = "AUTH-1",

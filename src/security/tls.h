@@ -68,7 +68,8 @@ struct tls {
         const char *problem; /* a sentence for the journal; NULL: none */
         bool stream;         /* TLS: a connection; else DTLS: datagrams */
         bool client;
-        uint16_t suite;       /* enum tls_suite; 0: not yet agreed on */
+        uint16_t suite; /* enum tls_suite; 0: not yet agreed on */
+        bool was_named; /* a server: the peer has named its key. Who does, and never opens it, has guessed */
         uint64_t n_opened;    /* records that were shown to be the peer's */
         uint64_t deadline_ms; /* OCF_NEVER: nothing is due */
 };

@@ -624,7 +624,3 @@ struct span tls_psk_name(const struct tls *t) {
 
         return span_of(p->name, p->n_name);
 }
-
-bool tls_psk_was_named(const struct tls *t) {
-        return OCF_CONTAINER_OF(t, const struct tls_psk, base)->was_named;
-}

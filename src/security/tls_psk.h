@@ -41,7 +41,4 @@ int tls_psk_new(struct tls **ret, const struct tls_psk_config *config, uint64_t 
 /* The identity, or the hint, that the peer gave; empty: none, or one that is too long for anybody's. */
 struct span tls_psk_name(const struct tls *t);
 
-/* A server: the peer has named its key. Together with TLS_FAILURE_KEY: it guessed. */
-bool tls_psk_was_named(const struct tls *t);
-
 #endif

@@ -71,7 +71,6 @@ struct tls_psk {
                                       number of the next record */
         uint64_t write_seq[2];
         uint8_t alert_level, alert; /* to be sent; level 0: none */
-        bool was_named;
         unsigned n_warnings;
         uint8_t n_name, n_hint;
         uint8_t name[TLS_IDENTITY_MAX], hint[TLS_IDENTITY_MAX]; /* hint: or, of a client, its identity */

@@ -114,7 +114,7 @@ static bool take_key_exchange(struct tls_psk *p, struct span body, struct span *
 static size_t find_key(struct tls_psk *p, struct span name, uint8_t ret[TLS_PSK_MAX]) {
         size_t n = 0;
 
-        p->was_named = true;
+        p->base.was_named = true;
         if (name.n && name.n <= TLS_IDENTITY_MAX) {
                 memcpy(p->name, name.data, name.n);
                 p->n_name = (uint8_t)name.n;

@@ -277,7 +277,7 @@ static void test_pieces_that_contradict_each_other(void **state) {
         say_fragment(20, 40, 1, 20, 20, SPAN_LITERAL("cccccccccccccccccccc")); /* of another type */
         say_fragment(16, 41, 1, 20, 20, SPAN_LITERAL("dddddddddddddddddddd")); /* of another length */
         assert_int_equal(server->state, TLS_HANDSHAKE);
-        assert_false(tls_psk_was_named(server));
+        assert_false(server->was_named);
 }
 
 static void test_a_handshake_without_its_key_exchange(void **state) {
@@ -315,7 +315,7 @@ static void test_identities(void **state) {
                 go_on();
                 if (server->state == TLS_OPEN)
                         fail_msg("an identity of %zu bytes", sizes[i]);
-                assert_true(tls_psk_was_named(server));
+                assert_true(server->was_named);
         }
         identity = SPAN_NULL;
 }

@@ -241,7 +241,7 @@ static void a_wrong_key_is_told_at_the_end(void **state) {
                 run(&w);
                 assert_int_equal(w.server.tls->state, TLS_CLOSED);
                 assert_int_equal(w.server.tls->failure, TLS_FAILURE_KEY);
-                assert_true(tls_psk_was_named(w.server.tls));
+                assert_true(w.server.tls->was_named);
                 assert_int_equal(w.client.tls->state, TLS_CLOSED);
                 assert_int_equal(w.client.tls->failure, TLS_FAILURE_ALERT);
                 assert_int_equal(w.client.tls->alert, 20);

@@ -1,4 +1,5 @@
 #include "ctl.h"
+#include "security.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -6,21 +7,6 @@
 #include <string.h>
 
 /* The two tables: apps and resources. */
-
-static const char *joined(const json_t *strings, char *buf, size_t n_buf) {
-        size_t n, at = 0;
-        json_t *s;
-
-        buf[0] = 0;
-        json_array_foreach(strings, n, s) {
-                int r = snprintf(buf + at, n_buf - at, "%s%s", n ? " " : "", json_string_value(s));
-
-                if (r < 0 || (size_t)r >= n_buf - at)
-                        break;
-                at += (size_t)r;
-        }
-        return buf;
-}
 
 static const json_t *interface_of(const json_t *objects, const char *path, const char *interface) {
         return json_object_get(json_object_get(objects, path), interface);
@@ -79,11 +65,11 @@ static void print_apps(struct ctl *c, const json_t *apps) {
 
                 if (number)
                         snprintf(pid, sizeof(pid), "%lld", (long long)number);
-                table_row(t,
-                          (const char *[]){ text_of(a, "name"), text_of(a, "state"), pid,
-                                            user_name(json_integer_value(json_object_get(a, "uid")), user,
-                                                      sizeof(user)),
-                                            joined(json_object_get(a, "resources"), hrefs, sizeof(hrefs)) });
+                table_row(t, (const char *[]){
+                                     text_of(a, "name"), text_of(a, "state"), pid,
+                                     user_name(json_integer_value(json_object_get(a, "uid")), user,
+                                               sizeof(user)),
+                                     joined_words(json_object_get(a, "resources"), hrefs, sizeof(hrefs)) });
         }
         table_print(t);
         if (!json_array_size(apps))
@@ -156,13 +142,14 @@ static void print_resources(struct ctl *c, const json_t *resources) {
                 char types[256], interfaces[256];
                 bool is_core = strcmp(text_of(r, "mode"), "core") == 0;
 
-                table_row(t, (const char *[]){
-                                     text_of(r, "href"),
-                                     joined(json_object_get(r, "types"), types, sizeof(types)),
-                                     joined(json_object_get(r, "interfaces"), interfaces, sizeof(interfaces)),
-                                     is_core ? "(ocfd)" : text_of(r, "application"),
-                                     is_core || is_true(r, "plain") ? "plain" : "local",
-                                     is_true(r, "available") ? text_of(r, "mode") : "away" });
+                table_row(t,
+                          (const char *[]){ text_of(r, "href"),
+                                            joined_words(json_object_get(r, "types"), types, sizeof(types)),
+                                            joined_words(json_object_get(r, "interfaces"), interfaces,
+                                                         sizeof(interfaces)),
+                                            is_core ? "(ocfd)" : text_of(r, "application"),
+                                            is_core || is_true(r, "plain") ? "plain" : "local",
+                                            is_true(r, "available") ? text_of(r, "mode") : "away" });
         }
         table_print(t);
         if (!json_array_size(resources))
