@@ -66,6 +66,9 @@ enum {
         OCF_E_INVALID_ARGUMENTS,   /* a registration that cannot be right */
         OCF_E_LIMITS_EXCEEDED,     /* this user has as much as one user may have */
         OCF_E_NOT_ALLOWED,         /* the administrator or the bus does not allow it */
+        OCF_E_NOT_REACHABLE,       /* another device does not answer, or no session with it came about */
+        OCF_E_NOT_OWNED,           /* the onboarding tool of this daemon does not own the device */
+        OCF_E_NOT_INITIALIZED,     /* there is no onboarding tool yet */
 };
 
 /* The name of an outcome as on the bus, "NotFound"; of a negative errno, its text; "None" of 0. Never NULL.

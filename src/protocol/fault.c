@@ -49,6 +49,13 @@ static const struct fault_row rows[_FAULT_N] = {
                                     "This user has as much as one user may have: release something first" },
         [FAULT_NOT_ALLOWED] = { COAP_FORBIDDEN, "NotAllowed",
                                 "The administrator does not allow this: see apps.d in ocfd.conf(5)" },
+        [FAULT_NOT_REACHABLE] = { COAP_GATEWAY_TIMEOUT, "NotReachable",
+                                  "The device does not answer: see whether it is on, and on this network" },
+        [FAULT_NOT_OWNED] = { COAP_FORBIDDEN, "NotOwned",
+                              "The onboarding tool of this daemon does not own the device: ocfctl own takes "
+                              "one that nobody owns" },
+        [FAULT_NOT_INITIALIZED] = { COAP_FORBIDDEN, "NotInitialized",
+                                    "There is no onboarding tool yet: make one with ocfctl init" },
 };
 
 const struct fault_row *fault_row(enum fault fault) {

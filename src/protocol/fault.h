@@ -31,6 +31,9 @@ enum fault {
         FAULT_INVALID_ARGUMENTS,   /* bus only: a registration or call that cannot be right */
         FAULT_LIMITS_EXCEEDED,     /* bus only: quota of the caller's uid */
         FAULT_NOT_ALLOWED,         /* bus only: policy, apps.d */
+        FAULT_NOT_REACHABLE,       /* bus only: another device does not answer, or has no session with us */
+        FAULT_NOT_OWNED,           /* bus only: by the onboarding tool of this daemon */
+        FAULT_NOT_INITIALIZED,     /* bus only: there is no onboarding tool yet */
         _FAULT_N,
 };
 

@@ -312,7 +312,7 @@ static void test_names_of_results(void **state) {
         assert_string_equal(ocf_result_name(0), "None");
         assert_string_equal(ocf_result_name(OCF_E_NOT_FOUND), "NotFound");
         assert_string_equal(ocf_result_name(OCF_E_NOT_ALLOWED), "NotAllowed");
-        assert_string_equal(ocf_result_name(OCF_E_NOT_ALLOWED + 1), "Unknown");
+        assert_string_equal(ocf_result_name(OCF_E_NOT_INITIALIZED + 1), "Unknown");
         assert_string_equal(ocf_result_name(-ENOENT), "No such file or directory");
         assert_string_equal(ocf_result_name(INT32_MIN), "Unknown");
 }

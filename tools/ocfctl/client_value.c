@@ -38,6 +38,7 @@ int client_exit_code(int result) {
         case OCF_E_NOT_FOUND:
                 return EXIT_NOT_FOUND;
         case OCF_E_TIMEOUT:
+        case OCF_E_NOT_REACHABLE:
                 return EXIT_TIMEOUT;
         default:
                 return EXIT_FAILED;
