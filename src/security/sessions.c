@@ -115,6 +115,8 @@ static bool may_open(struct sessions *s, struct session *c) {
 
         if (!svr || svr->machine.pending)
                 return false;
+        if (c->is_client)
+                return sessions_is_meant(s, c) && sessions_still_holds(svr, c);
         if (svr->machine.state == SVR_RFOTM) {
                 c->svr.onboarding = !svr->machine.transfer && is_chosen_method(svr, c);
                 c->svr.id = (struct uuid){ { 0 } };
@@ -150,6 +152,7 @@ static void open_session(struct sessions *s, struct session *c, uint64_t now_ms)
                                              each other */
         ocf_free(c->early);
         c->early = NULL;
+        c->connecting = sessions_connecting_free(c->connecting);
         c->n_early = 0;
         c->is_open = true;
         c->opened_ms = now_ms;
@@ -172,6 +175,11 @@ static void follow_time(struct sessions *s, struct session *c) {
         if (!list_is_linked(&c->timed_link))
                 list_link_tail(&s->timed, &c->timed_link);
         s->timed_due = ocf_min_u64(s->timed_due, c->tls->deadline_ms);
+}
+
+void sessions_speak(struct sessions *s, struct session *c) {
+        talk(s, c);
+        follow_time(s, c);
 }
 
 /* One step of reading. Return: whether there is an event. */

@@ -37,7 +37,10 @@ struct session {
         uint64_t key_hash;      /* of that PSK: another one may come under the same id */
         uint64_t opened_ms, last_ms;
 
+        bool is_client; /* we began it */
+
         /* Of sessions.c: */
+        struct session_connecting *connecting; /* of a client, until it is open */
         struct sessions *table;
         struct list order_link, address_link, number_link, timed_link, talking_link;
         uint8_t hello[8]; /* the start of the client's random: the same hello again is no other one */
@@ -109,6 +112,29 @@ bool sessions_event(struct sessions *s, uint64_t now_ms, struct session_event *r
 /* What to send besides what was sealed; 0: nothing. n is at least TLS_RECORD_MAX. */
 size_t sessions_transmit(struct sessions *s, uint64_t now_ms, struct coap_peer *ret_to, uint8_t *buf,
                          size_t n);
+
+/* How a session is begun by us. */
+struct session_connect {
+        struct uuid id;            /* who it must be */
+        bool transfer;             /* nobody in particular, yet: ownership is about to be taken */
+        uint16_t suite;            /* 0xFF00, 0xC037; 0: tls has it */
+        struct span identity, key; /* of 0xC037 */
+        int32_t credid;            /* whose key that is; CRED_ID_NONE: of no credential */
+        struct tls *tls;           /* of certificates, as a client; it is taken */
+};
+
+enum { SESSIONS_E_FULL = 1, SESSIONS_E_BUSY };
+
+/*
+ * Begins one. Over datagrams peer has no channel; over a connection that we made
+ * it has its number. OPENED or FAILED follows. Return: 0 and *ret; SESSIONS_E_FULL; SESSIONS_E_BUSY: one is
+ * beginning there, of whichever side; -EINVAL: the key or the name is too long; -ENOMEM.
+ */
+int sessions_connect(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer,
+                     const struct session_connect *how, struct session **ret);
+
+/* The open one at this address, whoever began it (peer's channel is not looked at); NULL: none. */
+struct session *sessions_open_at(struct sessions *s, const struct coap_peer *peer);
 
 /* The open session of this number; NULL: it is gone. */
 struct session *sessions_find(struct sessions *s, const struct coap_peer *peer);

@@ -72,6 +72,19 @@ struct session *sessions_on_hello(struct sessions *s, const struct coap_peer *pe
 /* Of a connection: takes what is its hello. Return: whether the engine stands. */
 bool sessions_take_early(struct sessions *s, struct session *c, uint8_t **data, size_t *n, uint64_t now_ms);
 
+/* sessions_connect.c */
+struct session_connecting {
+        struct uuid id;
+        bool transfer;
+        size_t n_key, n_identity;
+        uint8_t key[TLS_PSK_MAX], identity[TLS_IDENTITY_MAX];
+};
+
+bool sessions_is_meant(struct sessions *s, struct session *c);
+struct session_connecting *sessions_connecting_free(struct session_connecting *o);
+
+void sessions_speak(struct sessions *s, struct session *c); /* sessions.c: it may have something to send */
+
 /* sessions.c: is the credential there still that it came in with? */
 bool sessions_still_holds(const struct svr *svr, const struct session *c);
 

@@ -62,6 +62,12 @@ struct session *sessions_find_at(struct sessions *s, const struct coap_peer *add
         return NULL;
 }
 
+struct session *sessions_open_at(struct sessions *s, const struct coap_peer *peer) {
+        struct coap_peer address = sessions_address_of(peer);
+
+        return peer->stream ? sessions_find(s, peer) : sessions_find_at(s, &address, true);
+}
+
 /* Over IPv6 everybody has 2^64 addresses. */
 static void group_of(const struct coap_peer *peer, uint8_t ret[16]) {
         memcpy(ret, peer->remote_ip, 16);
@@ -76,6 +82,7 @@ struct session *sessions_free_one(struct session *c) {
                 return NULL;
         tls_free(c->tls);
         svr_session_deinit(&c->svr);
+        sessions_connecting_free(c->connecting);
         ocf_free(c->early);
         return ocf_free(c);
 }
@@ -244,7 +251,7 @@ bool sessions_handshaking(const struct sessions *s, uint16_t device, uint64_t no
         LIST_FOR_EACH(i, &s->handshakes) {
                 const struct session *c = LIST_ENTRY(i, struct session, order_link);
 
-                if (c->peer.device == device && now_ms - c->opened_ms < HANDSHAKING_MS)
+                if (c->peer.device == device && !c->is_client && now_ms - c->opened_ms < HANDSHAKING_MS)
                         return true;
         }
         return false;
