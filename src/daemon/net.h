@@ -82,6 +82,15 @@ int net_open_device(struct net *n, uint16_t device, const struct net_ports *want
 /* Did it come to, or does it leave from, a secure port? */
 bool net_port_is_secure(const struct net *n, const struct coap_peer *peer);
 
+/*
+ * From where a datagram of the device goes to remote_ip (and interface, where it is link-local): fills in
+ * local_ip, local_port and device, as what comes back will have them. Return: 0; -ENETUNREACH and the like.
+ */
+int net_route(struct net *n, uint16_t device, bool secure, struct coap_peer *peer);
+
+/* The same for a group, over peer->interface. */
+int net_group_route(struct net *n, uint16_t device, struct coap_peer *peer);
+
 /* Joins groups and starts to receive; devices may still be opened later. */
 int net_start(struct net *n);
 

@@ -268,6 +268,9 @@ static bool on_events(struct pipeline *p) {
                         break;
                 case COAP_EVENT_RESPONSE:
                 case COAP_EVENT_FAILED:
+                        if (p->config.reply)
+                                p->config.reply(p->config.context, &e);
+                        break;
                 case COAP_EVENT_NONE:
                         break;
                 case COAP_EVENT_CLOSE:
@@ -351,6 +354,18 @@ void pipeline_request(struct pipeline *p, struct call *call) {
         if (outcome == OUTCOME_SILENT)
                 refuse(&response, FAULT_NOT_FOUND);
         call_answer(call, &response);
+}
+
+/* ---- to other devices ---- */
+
+int pipeline_ask(struct pipeline *p, const struct coap_peer *peer, const struct coap_ask *ask, coap_id *ret) {
+        pipeline_look_at_clock(p);
+        return coap_endpoint_request(p->endpoint, p->now_ms, peer, ask, ret);
+}
+
+void pipeline_cancel(struct pipeline *p, coap_id id) {
+        pipeline_look_at_clock(p);
+        coap_endpoint_cancel(p->endpoint, p->now_ms, id);
 }
 
 /* ---- what happened ---- */

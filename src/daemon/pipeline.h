@@ -32,6 +32,9 @@ struct pipeline_config {
         int64_t (*wall)(void *context);
         /* A request to a RESOURCE_SECURE that is granted: answered through the call. */
         void (*secure_request)(void *context, struct resource *r, struct call *call);
+        /* What came back to a request of ours, COAP_EVENT_RESPONSE or FAILED: spans are good until it
+         * returns. */
+        void (*reply)(void *context, const struct coap_event *e);
         /* This connection is over: once all is written that pipeline_transmit() has for it. */
         void (*close_stream)(void *context, const struct coap_peer *peer);
         void *context;
@@ -69,6 +72,11 @@ void pipeline_request(struct pipeline *p, struct call *call);
 /* Is it granted now? For requests that had to wait. */
 bool pipeline_grants(struct pipeline *p, const struct ocf_request *request, const struct resource *r,
                      enum interface interface);
+
+/* Requests of ours to other devices; what comes of them goes to reply(), with the ask's user. As
+ * coap_endpoint_request() and coap_endpoint_cancel(). */
+int pipeline_ask(struct pipeline *p, const struct coap_peer *peer, const struct coap_ask *ask, coap_id *ret);
+void pipeline_cancel(struct pipeline *p, coap_id id);
 
 /* What the model says happened, for those who observe from the wire. */
 void pipeline_tell(struct pipeline *p, const struct model_event *event);

@@ -263,6 +263,31 @@ void secure_link_transfer_done(struct secure_link *l, uint16_t device) {
         l->grace_until = now_of(l) + GRACE_MS;
 }
 
+int secure_link_connect(struct secure_link *l, const struct coap_peer *peer,
+                        const struct session_connect *how, struct coap_peer *ret_peer) {
+        struct session *c;
+        int r = sessions_connect(l->sessions, now_of(l), peer, how, &c);
+
+        if (!r)
+                *ret_peer = c->peer;
+        return r;
+}
+
+const struct session *secure_link_open_at(struct secure_link *l, const struct coap_peer *peer) {
+        return sessions_open_at(l->sessions, peer);
+}
+
+const struct session *secure_link_find(struct secure_link *l, const struct coap_peer *peer) {
+        return sessions_find(l->sessions, peer);
+}
+
+void secure_link_close(struct secure_link *l, const struct coap_peer *peer) {
+        struct session *c = sessions_find_any(l->sessions, peer);
+
+        if (c)
+                sessions_close(l->sessions, c);
+}
+
 void secure_link_check(struct secure_link *l, uint16_t device) {
         l->checks |= 1u << device;
         l->n_turns = 2;

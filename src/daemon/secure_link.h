@@ -52,6 +52,13 @@ bool secure_link_secrets(struct secure_link *l, const struct coap_peer *peer, st
  * left. */
 void secure_link_transfer_done(struct secure_link *l, uint16_t device);
 
+/* Sessions that we begin (sessions.h); *ret_peer has the session's number. */
+int secure_link_connect(struct secure_link *l, const struct coap_peer *peer,
+                        const struct session_connect *how, struct coap_peer *ret_peer);
+const struct session *secure_link_open_at(struct secure_link *l, const struct coap_peer *peer);
+const struct session *secure_link_find(struct secure_link *l, const struct coap_peer *peer);
+void secure_link_close(struct secure_link *l, const struct coap_peer *peer); /* with a goodbye */
+
 void secure_link_check(struct secure_link *l, uint16_t device); /* credentials changed: looked at soon */
 void secure_link_close_device(struct secure_link *l, uint16_t device);
 void secure_link_close_all(struct secure_link *l); /* before a clean stop */

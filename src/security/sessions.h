@@ -136,6 +136,9 @@ int sessions_connect(struct sessions *s, uint64_t now_ms, const struct coap_peer
 /* The open one at this address, whoever began it (peer's channel is not looked at); NULL: none. */
 struct session *sessions_open_at(struct sessions *s, const struct coap_peer *peer);
 
+/* That of this number, open or not yet. */
+struct session *sessions_find_any(struct sessions *s, const struct coap_peer *peer);
+
 /* The open session of this number; NULL: it is gone. */
 struct session *sessions_find(struct sessions *s, const struct coap_peer *peer);
 

@@ -30,14 +30,20 @@ static struct list *number_bucket(const struct sessions *s, const struct coap_pe
         return &s->by_number[(peer->channel * 2u + peer->stream) & s->mask];
 }
 
-struct session *sessions_find(struct sessions *s, const struct coap_peer *peer) {
+struct session *sessions_find_any(struct sessions *s, const struct coap_peer *peer) {
         LIST_FOR_EACH(i, number_bucket(s, peer)) {
                 struct session *c = LIST_ENTRY(i, struct session, number_link);
 
                 if (c->peer.channel == peer->channel && c->peer.stream == peer->stream)
-                        return c->is_open ? c : NULL;
+                        return c;
         }
         return NULL;
+}
+
+struct session *sessions_find(struct sessions *s, const struct coap_peer *peer) {
+        struct session *c = sessions_find_any(s, peer);
+
+        return c && c->is_open ? c : NULL;
 }
 
 struct session *sessions_find_stream(struct sessions *s, const struct coap_peer *peer) {
