@@ -120,8 +120,9 @@ static int reset(void *context, uint16_t device, const char **ret_why) {
                 return 0;
         }
         *ret_why =
-                r == -EBUSY
-                        ? "A reset is going on already"
+                r == -EBUSY ? "A reset is going on already"
+                : r == -EPERM
+                        ? "The onboarding tool owns itself: without it nobody could use what it owns"
                         : "The store is sealed, and is kept as it is: \"ocfctl store check\" says why, and "
                           "what to do";
         return BUS_E_REFUSED;

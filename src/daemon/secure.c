@@ -138,6 +138,8 @@ int secure_reset(struct secure *s, uint16_t device) {
 
         if (!d || d->sealed)
                 return -EROFS;
+        if (d->svr.device.self_owned)
+                return -EPERM;
         if (d->svr.machine.pending)
                 return -EBUSY;
         s->config.end_observers(s->config.context, device);
@@ -289,7 +291,7 @@ void secure_audit(struct secure *s, uint16_t device, const struct svr_event *eve
         if (svr_audit(&d->svr, &with_time, &kept) < 0 || !kept)
                 return;
         svr_save(&d->svr, SVR_AEL, &w);
-        change = (struct store_change){ device, "ael", writer_span(&w) };
+        change = (struct store_change){ d->row, "ael", writer_span(&w) };
         if (!w.overflow)
                 (void)store_commit_lazy(s->config.store, &change, 1);
 }
@@ -352,30 +354,30 @@ static int load(struct secure_device *d) {
         return 0;
 }
 
-static int add_device(struct secure *s, struct device *device) {
-        const struct svr_device what = { .oxms = secure_transfer_methods(s),
-                                         .sct = CRED_PSK | CRED_CERTIFICATE };
-        struct secure_device *d = ocf_new(struct secure_device);
-        const char *why;
-        int r;
+static int device_new(struct secure *s, struct device *device, bool is_tool, struct secure_device **ret) {
+        const struct svr_device what = { .oxms = is_tool ? 0 : secure_transfer_methods(s),
+                                         .sct = CRED_PSK | CRED_CERTIFICATE,
+                                         .self_owned = is_tool };
+        struct secure_device *d;
 
+        if (s->n_devices >= s->n_devices_max)
+                return -ENOSPC;
+        d = ocf_new(struct secure_device);
         if (!d)
                 return -ENOMEM;
         s->devices[s->n_devices++] = d;
         d->secure = s;
         d->device = device;
+        d->row = is_tool ? STORE_TOOL : device->index;
         list_init(&d->waiting);
         svr_init(&d->svr, &what);
-        if (store_is_sealed(s->config.store, &why)) {
-                d->sealed = why;
-        } else {
-                r = store_get_device(s->config.store, device->index, &d->stored);
-                if (!r)
-                        r = load(d);
-                if (r < 0)
-                        return r;
-        }
-        r = add_resources(s, d);
+        *ret = d;
+        return 0;
+}
+
+static int device_appears(struct secure_device *d) {
+        int r = add_resources(d->secure, d);
+
         if (r)
                 return r < 0 ? r : -EINVAL;
         if (d->sealed)
@@ -386,6 +388,50 @@ static int add_device(struct secure *s, struct device *device) {
         return 0;
 }
 
+static int add_device(struct secure *s, struct device *device, bool is_tool) {
+        struct secure_device *d;
+        const char *why;
+        int r = device_new(s, device, is_tool, &d);
+
+        if (r)
+                return r;
+        if (store_is_sealed(s->config.store, &why)) {
+                d->sealed = why;
+        } else {
+                r = store_get_device(s->config.store, d->row, &d->stored);
+                if (!r)
+                        r = load(d);
+                if (r < 0)
+                        return r;
+        }
+        return device_appears(d);
+}
+
+int secure_add_tool(struct secure *s, struct device *device) {
+        return add_device(s, device, true);
+}
+
+int secure_make_tool(struct secure *s, struct device *device, const struct store_device *stored,
+                     struct span domain_name, store_done *done, void *context) {
+        struct secure_device *d;
+        struct uuid domain;
+        int r = device_new(s, device, true, &d);
+
+        if (r)
+                return r;
+        d->stored = *stored;
+        random_uuid(&domain);
+        r = svr_own_itself(&d->svr, &stored->di, &domain, domain_name);
+        d->change = (struct secure_change){ .rows = SVR_ALL, .before = d->svr.machine, .is_new = true };
+        d->change.done = done;
+        d->change.done_context = context;
+        if (!r)
+                r = crypto_key_new(&d->change.key);
+        if (!r)
+                r = secure_rows_commit(d);
+        return r ? r : device_appears(d);
+}
+
 int secure_new(struct secure **ret, const struct secure_config *config) {
         struct secure *s = ocf_new(struct secure);
         int r = 0;
@@ -394,13 +440,14 @@ int secure_new(struct secure **ret, const struct secure_config *config) {
                 return -ENOMEM;
         s->config = *config;
         s->scratch = ocf_allocate(SVR_REP_MAX, 1);
-        s->devices = ocf_allocate(config->model->n_devices + 1, sizeof(*s->devices));
+        s->n_devices_max = config->model->n_devices + 1; /* and the onboarding tool's */
+        s->devices = ocf_allocate(s->n_devices_max, sizeof(*s->devices));
         if (!s->scratch || !s->devices)
                 r = -ENOMEM;
         if (!r)
                 r = secure_manufacturer_load(s);
         for (size_t i = 0; !r && i < config->model->n_devices; i++)
-                r = add_device(s, config->model->devices[i]);
+                r = add_device(s, config->model->devices[i], false);
         if (r < 0) {
                 secure_free(s);
                 return r;

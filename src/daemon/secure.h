@@ -55,6 +55,12 @@ struct secure_config {
 int secure_new(struct secure **ret, const struct secure_config *config);
 struct secure *secure_free(struct secure *s); /* after the store */
 
+/* The onboarding tool's device, which owns itself: from the store, at start-up; or a new one, at any time,
+ * whose identities and ports are in *stored. done() when that is durable. Return: 0; negative errno. */
+int secure_add_tool(struct secure *s, struct device *device);
+int secure_make_tool(struct secure *s, struct device *device, const struct store_device *stored,
+                     struct span domain_name, store_done *done, void *context);
+
 /* A request to a RESOURCE_SECURE, to which access was granted. Answered now, or when it is durable. */
 void secure_request(struct secure *s, struct resource *r, struct call *call);
 
@@ -84,7 +90,8 @@ void secure_wake(struct secure *s);
 void secure_stop(struct secure *s);
 bool secure_is_busy(const struct secure *s);
 
-/* A reset by who is at the machine. Return: 0; -EBUSY: one is going on; -EROFS: sealed. */
+/* A reset by who is at the machine. Return: 0; -EBUSY: one is going on; -EROFS: sealed; -EPERM: it owns
+ * itself. */
 int secure_reset(struct secure *s, uint16_t device);
 
 /* An event for /oic/sec/ael, stored lazily: nobody's request waits for the disk because of it. */

@@ -24,14 +24,18 @@ struct secure_change {
         struct ocf_response response;
         uint32_t effects, rows; /* SVR_EFFECT_*, SVR_BIT() */
         bool is_reset;
+        bool is_new;                            /* the row of the device itself is to be written */
         struct secure_row saved[_SVR_STORED_N]; /* what they will be, once durable */
         EVP_PKEY *key;                          /* of a reset: the new one; NULL: it stays */
         struct svr_machine before;
+        store_done *done; /* NULL: nobody waits */
+        void *done_context;
 };
 
 struct secure_device {
         struct secure *secure;
         struct device *device; /* of the model */
+        uint16_t row;          /* its number in the store */
         struct svr svr;
         struct store_device stored;
         EVP_PKEY *key;                    /* the identity's */
@@ -47,7 +51,7 @@ struct secure_device {
 struct secure {
         struct secure_config config;
         struct secure_device **devices;
-        size_t n_devices;
+        size_t n_devices, n_devices_max;
         uint8_t *scratch; /* SVR_REP_MAX: answers, and rows */
         char sealed[512];
         struct tls_cert_context *manufacturer; /* NULL: there is none */

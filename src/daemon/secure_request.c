@@ -102,7 +102,8 @@ static int ask(struct secure_device *d, struct call *call, enum svr_id id, struc
         int r;
 
         crypto_random(&svr_call.random, sizeof(svr_call.random));
-        d->svr.device.oxms = secure_transfer_methods(d->secure); /* agents come and go */
+        if (!d->svr.device.self_owned)
+                d->svr.device.oxms = secure_transfer_methods(d->secure); /* agents come and go */
         d->svr.handshaking = config->handshaking(config->context, d->device->index);
         for (;;) {
                 struct writer w = writer_on(d->secure->scratch, SVR_REP_MAX);
@@ -173,6 +174,11 @@ void secure_change_done(struct secure_device *d, int outcome) {
                         call_answer(c.call, &c.response);
                 secure_follow(d, c.effects);
         }
+        if (c.is_new && outcome)
+                d->sealed = "The onboarding tool could not be stored: restart ocfd, and make it again "
+                            "(ocfctl init)";
+        if (c.done)
+                c.done(c.done_context, outcome);
         secure_run_waiting(d);
 }
 

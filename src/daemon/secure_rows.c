@@ -33,7 +33,7 @@ void secure_rows_deinit(struct secure_row rows[static _SVR_STORED_N]) {
 static int load_key(struct secure_device *d) {
         uint8_t *bytes;
         size_t n;
-        int r = store_get(d->secure->config.store, d->device->index, KEY_ROW, &bytes, &n);
+        int r = store_get(d->secure->config.store, d->row, KEY_ROW, &bytes, &n);
 
         if (r)
                 return r == STORE_E_NONE ? STORE_E_DAMAGED : r < 0 ? r : STORE_E_SEALED;
@@ -46,7 +46,7 @@ static int load_key(struct secure_device *d) {
 int secure_rows_load(struct secure_device *d) {
         for (enum svr_id id = 0; id < _SVR_STORED_N; id++) {
                 struct secure_row *row = &d->saved[id];
-                int r = store_get(d->secure->config.store, d->device->index, names[id], &row->bytes, &row->n);
+                int r = store_get(d->secure->config.store, d->row, names[id], &row->bytes, &row->n);
 
                 if (r)
                         return r == STORE_E_NONE ? STORE_E_NONE : r < 0 ? r : STORE_E_SEALED;
@@ -100,17 +100,16 @@ int secure_rows_commit(struct secure_device *d) {
                 return r;
         for (enum svr_id id = 0; id < _SVR_STORED_N; id++)
                 if (c->rows & SVR_BIT(id))
-                        changes[n++] = (struct store_change){ d->device->index, names[id],
+                        changes[n++] = (struct store_change){ d->row, names[id],
                                                               span_of(c->saved[id].bytes, c->saved[id].n) };
-        if (!uuid_equal(&stored.di, &d->svr.doxm.deviceuuid)) {
+        if (c->is_new || !uuid_equal(&stored.di, &d->svr.doxm.deviceuuid)) {
                 stored.di = d->svr.doxm.deviceuuid;
-                changes[n++] = (struct store_change){ d->device->index, "device",
-                                                      store_write_device(&stored, device) };
+                changes[n++] = (struct store_change){ d->row, "device", store_write_device(&stored, device) };
         }
         if (c->key && !crypto_key_save(c->key, &key_writer))
                 return -ENOMEM;
         if (c->key)
-                changes[n++] = (struct store_change){ d->device->index, KEY_ROW, writer_span(&key_writer) };
+                changes[n++] = (struct store_change){ d->row, KEY_ROW, writer_span(&key_writer) };
         c->under_way = true;
         r = store_commit(d->secure->config.store, changes, n, any_is_owned(d->secure), on_durable, d);
         secret_wipe(key, sizeof(key));

@@ -22,6 +22,7 @@
 
 #define STORE_NAME_MAX       31u             /* characters of a row's name */
 #define STORE_VALUE_MAX      (1024u * 1024u) /* bytes of a row */
+#define STORE_TOOL           0x8000u /* the number of the onboarding tool's device, however many others there are */
 #define STORE_LAZY_DELAY_MS  5000u
 #define STORE_KEY_CREDENTIAL "ocfd.store-key" /* systemd's credential; without it the key is in store.key */
 

@@ -177,6 +177,10 @@ void svr_deinit(struct svr *svr);
  * identity, sessions and factory credentials are the caller's next steps. */
 void svr_reset(struct svr *svr, const struct uuid *deviceuuid);
 
+/* As svr_reset(), and then the device owns itself, in RFNOP: an onboarding tool (svr_device.self_owned).
+ * domain and name are of its security domain. Return: 0 or -ENOMEM. */
+int svr_own_itself(struct svr *svr, const struct uuid *id, const struct uuid *domain, struct span name);
+
 /* A credential of the manufacturer or of the administrator, which no peer may write. Return: 0 or -ENOMEM. */
 int svr_add_cred(struct svr *svr, const struct cred *view, uint64_t random);
 
