@@ -30,13 +30,14 @@ struct config {
         size_t n_interfaces;
         char **deny_interfaces; /* DenyInterfaces= */
         size_t n_deny_interfaces;
-        int port;           /* Port=: of the first device; 0: not said; CONFIG_PORT_AUTO; a number */
-        int secure_port;    /* SecurePort=: likewise, in place of 5684 */
-        bool tcp;           /* Tcp=: CoAP over TCP, too; default yes */
-        char *manufacturer; /* [Platform] Manufacturer=, mnmn; default "ocfd" */
-        char *model;        /* Model=, mnmo; NULL: not said, as the next two */
-        char *serial;       /* SerialNumber=, mnsel */
-        char *support_url;  /* SupportUrl=, mnsl */
+        int port;               /* Port=: of the first device; 0: not said; CONFIG_PORT_AUTO; a number */
+        int secure_port;        /* SecurePort=: likewise, in place of 5684 */
+        bool tcp;               /* Tcp=: CoAP over TCP, too; default yes */
+        bool renew_memberships; /* RenewMemberships=: of multicast groups, every two minutes; default yes */
+        char *manufacturer;     /* [Platform] Manufacturer=, mnmn; default "ocfd" */
+        char *model;            /* Model=, mnmo; NULL: not said, as the next two */
+        char *serial;           /* SerialNumber=, mnsel */
+        char *support_url;      /* SupportUrl=, mnsl */
         struct config_device devices[CONFIG_DEVICES_MAX];
         size_t n_devices;    /* at least 1 */
         bool allow_insecure; /* [Security] AllowInsecure= */

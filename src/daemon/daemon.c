@@ -22,6 +22,7 @@ static const uint64_t quota_limits[_MODEL_QUOTA_N] = {
 };
 
 #define HREFS_DELAY_MS 100u
+#define RENEW_MS       120000u /* switches without a querier forget after 260 s on their own */
 
 void daemon_fail(struct daemon *d, int error) {
         if (!d->result)
@@ -333,6 +334,7 @@ static int open_net(struct daemon *d) {
                 .n_deny = d->config->n_deny_interfaces,
                 .tcp = d->config->tcp,
                 .secure = true,
+                .renew_ms = d->config->renew_memberships ? RENEW_MS : 0,
         };
         const struct net_events events = {
                 .context = d,

@@ -220,8 +220,9 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         list_init(&n->groups);
         uv_timer_init(loop, &n->debounce);
         uv_timer_init(loop, &n->retry);
+        uv_timer_init(loop, &n->renew);
         uv_idle_init(loop, &n->more);
-        n->debounce.data = n->retry.data = n->more.data = n;
+        n->debounce.data = n->retry.data = n->renew.data = n->more.data = n;
         n->out = ocf_allocate(NET_BATCH, sizeof(*n->out));
         n->in = ocf_allocate(NET_BATCH, sizeof(*n->in));
         n->message = ocf_allocate(NET_MESSAGE_MAX, 1);
@@ -239,9 +240,15 @@ int net_new(struct net **ret, uv_loop_t *loop, const struct net_config *config,
         return 0;
 }
 
+static void on_renew(uv_timer_t *timer) {
+        net_renew_groups(timer->data);
+}
+
 int net_start(struct net *n) {
         n->started = true;
         follow(n);
+        if (n->config.renew_ms)
+                uv_timer_start(&n->renew, on_renew, n->config.renew_ms, n->config.renew_ms);
         return uv_timer_start(&n->retry, on_retry, GROUP_RETRY_MS, GROUP_RETRY_MS);
 }
 
@@ -274,9 +281,10 @@ struct net *net_free(struct net *n) {
         ocf_free(n->out);
         ocf_free(n->in);
         ocf_free(n->message);
-        n->n_handles = 3;
+        n->n_handles = 4;
         uv_close((uv_handle_t *)&n->more, on_handle_closed);
         uv_close((uv_handle_t *)&n->debounce, on_handle_closed);
         uv_close((uv_handle_t *)&n->retry, on_handle_closed);
+        uv_close((uv_handle_t *)&n->renew, on_handle_closed);
         return NULL;
 }

@@ -26,8 +26,9 @@ struct net_config {
         size_t n_interfaces;
         const char *const *deny; /* globs of DenyInterfaces= */
         size_t n_deny;
-        bool tcp;    /* listen for connections, too */
-        bool secure; /* and have secure ports beside the plain ones */
+        bool tcp;          /* listen for connections, too */
+        bool secure;       /* and have secure ports beside the plain ones */
+        uint32_t renew_ms; /* how often groups are left and joined again; 0: never */
 };
 
 /* The ports of a device; 0: any, or none. */

@@ -106,6 +106,22 @@ static void tell_failure(struct net *n, const struct failure *f) {
         n->events.notice(n->events.context, "NoMulticast", text);
 }
 
+/*
+ * Where no router asks who listens, a switch that keeps lists (IGMP and MLD
+ * snooping) drops us from them after some minutes, and discovery dies. Joining
+ * again is all that we can say.
+ */
+void net_renew_groups(struct net *n) {
+        LIST_FOR_EACH_SAFE(i, &n->groups) {
+                struct port *p = LIST_ENTRY(i, struct port, link);
+
+                net_socket_leave(p->fd, &net_groups[p->i_group], p->interface);
+                if (net_socket_join(p->fd, &net_groups[p->i_group], p->interface) < 0)
+                        port_close(p);
+        }
+        net_follow_groups(n);
+}
+
 void net_follow_groups(struct net *n) {
         struct failure failure = { 0 };
         int before = n->groups_error;

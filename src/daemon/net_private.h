@@ -72,7 +72,7 @@ struct net {
         size_t n_interfaces;
         struct held_address *held;
         size_t n_held;
-        uv_timer_t debounce, retry;
+        uv_timer_t debounce, retry, renew;
         uv_idle_t more;     /* there is more to send, once others had their turn */
         unsigned n_handles; /* not closed yet */
         bool started;
@@ -100,5 +100,8 @@ bool net_collect(struct net *n);
 
 /* net_follow.c: a socket for each group on each used interface, and none elsewhere. */
 void net_follow_groups(struct net *n);
+
+/* Leaves and joins each: a switch that nobody asks on behalf of forgets who is there. */
+void net_renew_groups(struct net *n);
 
 #endif

@@ -291,7 +291,8 @@ void world_open(struct world *w, const char *const *allow, const char *const *de
                                            .deny = deny,
                                            .n_deny = count(deny),
                                            .tcp = w->tcp,
-                                           .secure = w->secure };
+                                           .secure = w->secure,
+                                           .renew_ms = w->renew_ms };
         const struct net_events events = { .context = w,
                                            .datagram = on_datagram,
                                            .secure_datagram = on_secure_datagram,

@@ -58,6 +58,7 @@ struct world {
         size_t n_out;
         bool tcp;                          /* before world_open(): listens for connections, too */
         bool secure;                       /* likewise: has secure ports */
+        uint32_t renew_ms;                 /* likewise: how often groups are joined anew */
         bool refuses;                      /* connections */
         size_t n_takes;                    /* of bytes, at most; 0: all */
         bool (*has_room)(struct world *w); /* whether any are taken; NULL: always */

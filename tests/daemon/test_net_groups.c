@@ -3,8 +3,10 @@
 #include "daemon/net_private.h"
 #include "daemon/net_socket.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -327,6 +329,50 @@ static void test_a_host_without_ipv4(void **state) {
         close(fd);
 }
 
+/* What the switch between us sees: an IGMPv3 report about discovery's group (RFC 3376, 4.2). 0: none waits;
+ * else the type of its record: 3, we have left; 4, we are there. */
+static int next_report(int fd) {
+        uint8_t b[256];
+        ssize_t n;
+
+        while ((n = recv(fd, b, sizeof(b), MSG_DONTWAIT)) > 0) {
+                size_t header = (size_t)(b[0] & 15) * 4;
+                uint8_t group[4] = { 224, 0, 1, 187 };
+
+                if (b[0] >> 4 == 4 && b[9] == 2 && (size_t)n >= header + 16 && b[header] == 0x22 &&
+                    memcmp(b + header + 12, group, 4) == 0)
+                        return b[header + 8];
+        }
+        return 0;
+}
+
+static void test_memberships_are_renewed(void **state) {
+        struct world *w = *state;
+        int n_reports = 0, fd, far;
+
+        two_cables(w);
+        w->renew_ms = 800;
+        assert_int_equal(setns(w->far, CLONE_NEWNET), 0);
+        fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK, IPPROTO_IGMP);
+        assert_int_equal(setns(w->home, CLONE_NEWNET), 0);
+        assert_true(fd >= 0);
+        { /* IGMPv3 reports go to a group of their own */
+                struct ip_mreqn m = { .imr_ifindex = (int)far_index(w, "far-eth0") };
+
+                inet_pton(AF_INET, "224.0.0.22", &m.imr_multiaddr);
+                assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)), 0);
+        }
+        world_start(w);
+        far = far_socket(w, AF_INET);
+        /* A join is reported twice (RFC 3376, 8.1): whatever comes beyond is of another one. */
+        UNTIL(w, (n_reports += next_report(fd) == 4) >= 4);
+        w->n_datagrams = 0;
+        send_to(far, groups[0], 5683, far_index(w, "far-eth0"), "who?", 4);
+        UNTIL(w, told_multicasts(w) >= 1);
+        close(fd);
+        close(far);
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         const struct CMUnitTest tests[] = {
@@ -341,6 +387,7 @@ int main(void) {
                 TEST(test_another_port_than_5683_is_taken),
                 TEST(test_a_device_opened_later),
                 TEST(test_loopback_that_is_named),
+                TEST(test_memberships_are_renewed),
                 TEST(test_a_host_without_ipv6),
                 TEST(test_a_host_without_ipv4),
         };
