@@ -97,13 +97,13 @@ const char *daemon_peer_text(const struct coap_peer *p, char buf[static DAEMON_P
 }
 
 /* security.md 7, AC-1: who asked for what, as whom, in which state. */
-static void audit_denial(struct daemon *d, const char *peer, const char *subject,
-                         const struct ocf_request *request, const struct resource *r, const char *state,
-                         const char *roles) {
+static void audit_denial(struct daemon *d, const struct ocf_request *request,
+                         const struct diag_denial *denial) {
+        char roles[128];
         const struct span details[] = {
-                span_of_string(peer),    span_of_string(subject),
-                span_of_string(r->href), span_of_string(method_name(request->method)),
-                span_of_string(state),   span_of_string(roles),
+                span_of_string(denial->peer),  span_of_string(denial->subject ? denial->subject : "nobody"),
+                span_of_string(denial->href),  span_of_string(denial->method),
+                span_of_string(denial->state), span_of_string(diag_roles_text(denial, roles, sizeof(roles))),
         };
 
         secure_audit(d->secure, request->device,
@@ -120,26 +120,29 @@ void daemon_denied(void *context, const struct ocf_request *request, const struc
         struct daemon *d = context;
         const struct svr_session *session = daemon_session(d, &request->peer);
         const struct svr *svr = daemon_svr(d, request->device);
-        char peer[DAEMON_PEER_TEXT], subject[UUID_TEXT_MAX] = "nobody", roles[128] = "no roles";
-        const char *state = svr ? svr_entry_of(svr->machine.state)->name : "sealed";
-        char reason[384];
-        size_t n = 0;
+        char device[UUID_TEXT_MAX], peer[DAEMON_PEER_TEXT], subject[UUID_TEXT_MAX], entry[16];
+        struct diag_denial denial = {
+                .peer = daemon_peer_text(&request->peer, peer),
+                .connection = session ? "auth-crypt" : "anon-clear",
+                .href = route->resource->href,
+                .method = method_name(request->method),
+                .state = svr ? svr_entry_of(svr->machine.state)->name : "sealed",
+                .reason = access_reason_text(verdict->reason),
+        };
 
-        daemon_peer_text(&request->peer, peer);
+        if (svr)
+                denial.device = uuid_format(&svr->doxm.deviceuuid, device);
         if (session && !uuid_is_nil(&session->id))
-                uuid_format(&session->id, subject);
-        for (size_t i = 0; session && i < session->n_roles && n < sizeof(roles); i++)
-                n += (size_t)snprintf(roles + n, sizeof(roles) - n, "%s%s", n ? ", " : "",
-                                      session->roles[i].role);
-        n = (size_t)snprintf(reason, sizeof(reason), "%s (%s, %s, state %s",
-                             access_reason_text(verdict->reason), subject, roles, state);
-        if (verdict->aceid != ACE_ID_NONE && n < sizeof(reason))
-                n += (size_t)snprintf(reason + n, sizeof(reason) - n, ", nearest entry %d", verdict->aceid);
-        if (n < sizeof(reason))
-                snprintf(reason + n, sizeof(reason) - n, ")");
-        diag_access_denied(peer, route->resource->href, method_name(request->method), reason);
+                denial.subject = uuid_format(&session->id, subject);
+        for (; session && denial.n_roles < ocf_min_size(session->n_roles, DIAG_ROLES_MAX); denial.n_roles++)
+                denial.roles[denial.n_roles] = session->roles[denial.n_roles].role;
+        if (verdict->aceid != ACE_ID_NONE) {
+                snprintf(entry, sizeof(entry), "%d", verdict->aceid);
+                denial.entry = entry;
+        }
+        diag_access_denied(&denial);
         if (d->secure)
-                audit_denial(d, peer, subject, request, route->resource, state, roles);
+                audit_denial(d, request, &denial);
 }
 
 /* ---- what the sessions ask and tell ---- */

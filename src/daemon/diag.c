@@ -268,14 +268,54 @@ void diag_app_refused(const char *who, uint32_t uid, const char *why) {
                            "Refused a registration of %s (user %u): %s", who, uid, why);
 }
 
-void diag_access_denied(const char *peer, const char *href, const char *method, const char *reason) {
-        FIELD(from, 128, "OCFD_PEER=%s", peer);
-        FIELD(what, 320, "OCFD_RESOURCE=%s", href);
-        FIELD(why, 256, "OCFD_REASON=%s", reason);
+/* Fields point into the text that all of them are in. */
+struct fields {
+        const char *list[9 + DIAG_ROLES_MAX + 1];
+        size_t n_list, n_text;
+        char text[4096];
+};
 
-        if (may_tell(&diag.strangers))
-                diag_event(LOG_NOTICE, DIAG_ID_ACCESS_DENIED, (const char *const[]){ from, what, why, NULL },
-                           "Denied %s %s to %s: %s", method, href, peer, reason);
+static void add_field(struct fields *f, const char *name, const char *value) {
+        size_t n_max = ocf_min_size(sizeof(f->text) - f->n_text, 384);
+        char *at = f->text + f->n_text;
+
+        if (!value || n_max < 64 || f->n_list + 1 >= ARRAY_SIZE(f->list))
+                return;
+        snprintf(at, n_max, "%s%s", name, value);
+        f->n_text += strlen(at) + 1;
+        f->list[f->n_list++] = at;
+}
+
+const char *diag_roles_text(const struct diag_denial *d, char *buf, size_t n_buf) {
+        size_t n = (size_t)snprintf(buf, n_buf, "%s", d->n_roles ? "" : "no roles");
+
+        for (size_t i = 0; i < d->n_roles && n < n_buf; i++)
+                n += (size_t)snprintf(buf + n, n_buf - n, "%s%s", i ? ", " : "", d->roles[i]);
+        return buf;
+}
+
+void diag_access_denied(const struct diag_denial *d) {
+        struct fields f = { .n_list = 0 };
+        char roles[256];
+
+        if (!may_tell(&diag.strangers))
+                return;
+        add_field(&f, "OCFD_DEVICE=", d->device);
+        add_field(&f, "OCFD_PEER=", d->peer);
+        add_field(&f, "OCFD_CONNECTION=", d->connection);
+        add_field(&f, "OCFD_SUBJECT=", d->subject);
+        add_field(&f, "OCFD_RESOURCE=", d->href);
+        add_field(&f, "OCFD_METHOD=", d->method);
+        add_field(&f, "OCFD_STATE=", d->state);
+        add_field(&f, "OCFD_ACE=", d->entry);
+        add_field(&f, "OCFD_REASON=", d->reason);
+        for (size_t i = 0; i < d->n_roles; i++)
+                add_field(&f, "OCFD_ROLE=", d->roles[i]);
+        diag_event(LOG_NOTICE, DIAG_ID_ACCESS_DENIED, f.list,
+                   "Denied %s %s to %s: %s (%s, %s, %s, state %s%s%s)", d->method, d->href, d->peer,
+                   d->reason, d->connection, d->subject ? d->subject : "nobody",
+                   diag_roles_text(d, roles, sizeof(roles)), d->state, d->entry ? ", nearest entry " : "",
+                   d->entry ? d->entry : "");
 }
 
 void diag_bus_state(const char *address, int error) {

@@ -29,6 +29,21 @@ void diag_event(int priority, const char *id, const char *const *fields, const c
 
 uint64_t diag_dropped(void); /* messages that the journal did not take */
 
+/* Each a field of its own; in the message they are told together. */
+#define DIAG_ROLES_MAX 8u
+struct diag_denial {
+        const char *device;     /* UUID of the logical device */
+        const char *peer;       /* address and port */
+        const char *connection; /* anon-clear, auth-crypt, as entries name it */
+        const char *subject;    /* a UUID; NULL: nobody in particular */
+        size_t n_roles;
+        const char *roles[DIAG_ROLES_MAX]; /* that the session has proven; one field each */
+        const char *href, *method, *state; /* state of onboarding */
+        const char *reason;
+        const char *entry; /* aceid of the one that came nearest; NULL: none did */
+};
+const char *diag_roles_text(const struct diag_denial *d, char *buf, size_t n_buf); /* returns buf */
+
 /* The events. */
 void diag_started(const char *version, const char *bus, const char *state_directory);
 void diag_stopping(const char *why);
@@ -36,7 +51,7 @@ void diag_notice(const char *id, const char *text); /* text NULL: it is over */
 void diag_app_registered(const char *name, uint32_t uid, size_t n_resources);
 void diag_app_vanished(const char *name, uint32_t uid, uint64_t linger_ms);
 void diag_app_refused(const char *who, uint32_t uid, const char *why);
-void diag_access_denied(const char *peer, const char *href, const char *method, const char *reason);
+void diag_access_denied(const struct diag_denial *d);
 void diag_bus_state(const char *address, int error); /* 0: connected */
 void diag_surprise(int error); /* the process ends: with the place where error_fold() saw it */
 

@@ -60,23 +60,78 @@ static const char *read_stderr(void) {
         return text;
 }
 
+static void deny(const char *peer, const char *href, const char *method, const char *reason) {
+        diag_access_denied(&(struct diag_denial){ .device = "d0000000-0000-4000-8000-000000000000",
+                                                  .peer = peer,
+                                                  .connection = "anon-clear",
+                                                  .href = href,
+                                                  .method = method,
+                                                  .state = "RFNOP",
+                                                  .reason = reason });
+}
+
 static void test_an_event_has_its_fields(void **state) {
-        static const char expected[] = "MESSAGE=Denied GET /lamp to 192.0.2.1:5683: not insecure\n"
+        static const char expected[] = "MESSAGE=Denied GET /lamp to 192.0.2.1:5683: not insecure "
+                                       "(anon-clear, nobody, no roles, state RFNOP)\n"
                                        "PRIORITY=5\n"
                                        "SYSLOG_IDENTIFIER=ocfd\n"
                                        "MESSAGE_ID=" DIAG_ID_ACCESS_DENIED "\n"
+                                       "OCFD_DEVICE=d0000000-0000-4000-8000-000000000000\n"
                                        "OCFD_PEER=192.0.2.1:5683\n"
+                                       "OCFD_CONNECTION=anon-clear\n"
                                        "OCFD_RESOURCE=/lamp\n"
+                                       "OCFD_METHOD=GET\n"
+                                       "OCFD_STATE=RFNOP\n"
                                        "OCFD_REASON=not insecure\n";
 
         open_journal();
         diag_open_at(LOG_WARNING, in_scratch("journal"));
-        diag_access_denied("192.0.2.1:5683", "/lamp", "GET", "not insecure");
+        deny("192.0.2.1:5683", "/lamp", "GET", "not insecure");
         assert_string_equal(next_entry(NULL), ""); /* a notice is less than a warning */
         diag_open_at(LOG_DEBUG, in_scratch("journal"));
-        diag_access_denied("192.0.2.1:5683", "/lamp", "GET", "not insecure");
+        deny("192.0.2.1:5683", "/lamp", "GET", "not insecure");
         assert_string_equal(next_entry(NULL), expected);
         assert_string_equal(next_entry(NULL), "");
+        diag_close();
+        close_journal();
+}
+
+/* A role is a field of its own, so that journalctl finds it by OCFD_ROLE=; the device may be unknown. */
+static void test_a_denial_of_somebody_has_all_its_fields(void **state) {
+        static const struct diag_denial denial = {
+                .peer = "[2001:db8::1]:40000",
+                .connection = "auth-crypt",
+                .subject = "50000000-0000-4000-8000-000000000000",
+                .n_roles = 2,
+                .roles = { "light, a", "keeper" },
+                .href = "/lamp",
+                .method = "POST",
+                .state = "RFPRO",
+                .reason = "an entry fits",
+                .entry = "17",
+        };
+        static const char expected[] =
+                "MESSAGE=Denied POST /lamp to [2001:db8::1]:40000: an entry fits (auth-crypt, "
+                "50000000-0000-4000-8000-000000000000, light, a, keeper, state RFPRO, "
+                "nearest entry 17)\n"
+                "PRIORITY=5\n"
+                "SYSLOG_IDENTIFIER=ocfd\n"
+                "MESSAGE_ID=" DIAG_ID_ACCESS_DENIED "\n"
+                "OCFD_PEER=[2001:db8::1]:40000\n"
+                "OCFD_CONNECTION=auth-crypt\n"
+                "OCFD_SUBJECT=50000000-0000-4000-8000-000000000000\n"
+                "OCFD_RESOURCE=/lamp\n"
+                "OCFD_METHOD=POST\n"
+                "OCFD_STATE=RFPRO\n"
+                "OCFD_ACE=17\n"
+                "OCFD_REASON=an entry fits\n"
+                "OCFD_ROLE=light, a\n"
+                "OCFD_ROLE=keeper\n";
+
+        open_journal();
+        diag_open_at(LOG_DEBUG, in_scratch("journal"));
+        diag_access_denied(&denial);
+        assert_string_equal(next_entry(NULL), expected);
         diag_close();
         close_journal();
 }
@@ -129,7 +184,7 @@ static void test_a_line_break_makes_no_field(void **state) {
 
         open_journal();
         diag_open_at(LOG_DEBUG, in_scratch("journal"));
-        diag_access_denied("p", "/a\nPRIORITY=0\nxy", "GET", "r");
+        deny("p", "/a\nPRIORITY=0\nxy", "GET", "r");
         entry = next_entry(&n);
         assert_memory_equal(entry, "MESSAGE\n", 8);
         assert_non_null(memmem(entry, n, expected, sizeof(expected) - 1));
@@ -145,7 +200,20 @@ static void test_long_texts_are_cut(void **state) {
         text[sizeof(text) - 1] = 0;
         open_journal();
         diag_open_at(LOG_DEBUG, in_scratch("journal"));
-        diag_access_denied(text, text, text, text);
+        deny(text, text, text, text);
+        diag_access_denied(&(struct diag_denial){ text,
+                                                  text,
+                                                  text,
+                                                  text,
+                                                  DIAG_ROLES_MAX,
+                                                  { text, text, text, text, text, text, text, text },
+                                                  text,
+                                                  text,
+                                                  text,
+                                                  text,
+                                                  text });
+        next_entry(&n);
+        assert_in_range(n, 2000, 8192);
         next_entry(&n);
         assert_in_range(n, 2000, 8192);
         diag_log(LOG_ERR, "%s", text);
@@ -267,7 +335,7 @@ static void test_strangers_are_told_at_a_limited_rate(void **state) {
         open_journal();
         diag_open_at(LOG_DEBUG, in_scratch("journal"));
         for (unsigned i = 0; i < 5000; i++) {
-                diag_access_denied("p", "/a", "GET", "r");
+                deny("p", "/a", "GET", "r");
                 while (next_entry(NULL)[0])
                         n++;
         }
@@ -302,6 +370,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, scratch_open, scratch_close)
         const struct CMUnitTest tests[] = {
                 TEST(test_an_event_has_its_fields),
+                TEST(test_a_denial_of_somebody_has_all_its_fields),
                 TEST(test_every_event_has_its_id),
                 TEST(test_a_line_break_makes_no_field),
                 TEST(test_long_texts_are_cut),
