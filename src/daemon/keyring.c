@@ -192,8 +192,8 @@ bool keyring_exists(const struct keyring *k) {
 int keyring_make(struct keyring *k, struct span authority, store_done *done, void *context) {
         uint8_t *bytes;
 
-        if (k->exists)
-                return -EALREADY;
+        if (k->exists && k->n)
+                return -EALREADY; /* one without devices was not finished */
         if (authority.n > KEYRING_AUTHORITY_MAX)
                 return -EINVAL;
         bytes = ocf_duplicate(authority);
@@ -227,13 +227,10 @@ bool keyring_has(const struct keyring *k, const struct uuid *device) {
         return find(k, device, &i);
 }
 
-bool keyring_find(const struct keyring *k, const struct uuid *device, uint8_t ret[static KEY_PSK]) {
+struct span keyring_key(const struct keyring *k, const struct uuid *device) {
         size_t i;
 
-        if (!find(k, device, &i))
-                return false;
-        memcpy(ret, k->keys[i], KEY_PSK);
-        return true;
+        return find(k, device, &i) ? span_of(k->keys[i], KEY_PSK) : SPAN_NULL;
 }
 
 int keyring_put(struct keyring *k, const struct uuid *device, const uint8_t key[static KEY_PSK],

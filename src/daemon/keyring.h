@@ -24,13 +24,14 @@ struct keyring;
 int keyring_load(struct keyring **ret, struct store *store);
 struct keyring *keyring_free(struct keyring *k);
 
-/* Whether the tool was made; and made it is with its authority's bytes (authority.h). */
+/* Whether the tool was made; and made it is with its authority's bytes (authority.h). -EALREADY: it is there,
+ * and owns devices. */
 bool keyring_exists(const struct keyring *k);
 int keyring_make(struct keyring *k, struct span authority, store_done *done, void *context);
 struct span keyring_authority(const struct keyring *k);
 
-/* The owner's key of a device; false: it is not ours. */
-bool keyring_find(const struct keyring *k, const struct uuid *device, uint8_t ret[static KEY_PSK]);
+/* The owner's key of a device, until the next change; empty: it is not ours. */
+struct span keyring_key(const struct keyring *k, const struct uuid *device);
 bool keyring_has(const struct keyring *k, const struct uuid *device);
 
 /* Adds it, or replaces its key. Return: 0, done() will be called (NULL: nobody waits); -ENOSPC; -ENOMEM; as

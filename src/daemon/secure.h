@@ -81,6 +81,18 @@ bool secure_has_certificate(struct secure *s, uint16_t device);
 int secure_certificate(struct secure *s, uint16_t device, uint16_t suite, bool stream, uint64_t now_ms,
                        int64_t wall_s, struct tls **ret);
 
+/* As a client: the engine that shows our identity's certificate; manufacturer: the peer shows one that chains
+ * to one of these anchors (PEM), as in an ownership transfer. 0; -ENOENT: we have no certificate; -EINVAL:
+ * anchors are none; -ENOMEM. */
+int secure_client_certificate(struct secure *s, uint16_t device, struct span manufacturer_anchors,
+                              uint64_t now_ms, int64_t wall_s, struct tls **ret);
+
+/* Of our own onboarding tool: the request for a certificate of the device's key, and that certificate with
+ * its authority (PEM), which are credentials from then on. */
+bool secure_own_csr(struct secure *s, uint16_t device, struct writer *ret_pem);
+int secure_install_certificate(struct secure *s, uint16_t device, struct span chain, struct span authority,
+                               store_done *done, void *context);
+
 /* ---- time, and people ---- */
 
 uint64_t secure_deadline(const struct secure *s);

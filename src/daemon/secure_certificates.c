@@ -117,7 +117,7 @@ static int make_context(struct secure_device *d, const struct cred *own) {
         return tls_cert_context_new(&d->context, &identity);
 }
 
-static struct tls_cert_context *context_of(struct secure_device *d) {
+struct tls_cert_context *secure_context(struct secure_device *d) {
         const struct cred *own = own_certificate(&d->svr);
 
         if (d->svr.machine.state == SVR_RFOTM)
@@ -132,14 +132,15 @@ void secure_context_forget(struct secure_device *d) {
 }
 
 bool secure_has_certificate(struct secure *s, uint16_t device) {
-        return !s->devices[device]->sealed && context_of(s->devices[device]);
+        return !s->devices[device]->sealed && secure_context(s->devices[device]);
 }
 
 int secure_certificate(struct secure *s, uint16_t device, uint16_t suite, bool stream, uint64_t now_ms,
                        int64_t wall_s, struct tls **ret) {
-        struct tls_cert_config config = {
-                .context = context_of(s->devices[device]), .stream = stream, .suite = suite, .wall_s = wall_s
-        };
+        struct tls_cert_config config = { .context = secure_context(s->devices[device]),
+                                          .stream = stream,
+                                          .suite = suite,
+                                          .wall_s = wall_s };
 
         return config.context ? tls_cert_new(ret, &config, now_ms) : -ENOENT;
 }

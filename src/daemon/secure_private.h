@@ -80,6 +80,8 @@ void secure_reply(struct secure_device *d, const struct call *call, const struct
 int secure_manufacturer_load(struct secure *s);
 int secure_manufacturer_install(struct secure_device *d);
 void secure_context_forget(struct secure_device *d);
+struct tls_cert_context *secure_context(
+        struct secure_device *d); /* of identity and authorities; NULL: none */
 
 /* secure.c */
 uint8_t secure_transfer_methods(const struct secure *s);
