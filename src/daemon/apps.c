@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <pwd.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct rule {
         bool has_uid;
         uint32_t uid;
         char *unit;
-        struct globs registers, types, uses;
+        struct globs registers, types, uses, reaches;
         bool insecure;
 };
 
@@ -35,6 +36,7 @@ static void rule_free(struct rule *r) {
         ini_words_free(r->registers.words, r->registers.n);
         ini_words_free(r->types.words, r->types.n);
         ini_words_free(r->uses.words, r->uses.n);
+        ini_words_free(r->reaches.words, r->reaches.n);
         ocf_free(r->file);
         ocf_free(r->unit);
         ocf_free(r);
@@ -156,10 +158,13 @@ static const char *on_entry(void *context, const struct ini_entry *e) {
                 return add_globs(&rule->types, e->value);
         if (strcmp(e->key, "Use") == 0)
                 return add_globs(&rule->uses, e->value);
+        if (strcmp(e->key, "Reach") == 0)
+                return add_globs(&rule->reaches, e->value);
         if (strcmp(e->key, "Insecure") == 0)
                 return ini_bool(e->value, &rule->insecure) ? NULL : "Insecure= is yes or no";
         snprintf(r->problem, sizeof(r->problem),
-                 "%.64s= is unknown in [App], which has User= Unit= Register= Types= Use= Insecure=", e->key);
+                 "%.64s= is unknown in [App], which has User= Unit= Register= Types= Use= Reach= Insecure=",
+                 e->key);
         return r->problem;
 }
 
@@ -252,24 +257,39 @@ bool apps_may_register(const struct apps_rules *a, const struct bus_caller *call
         return !last;
 }
 
-bool apps_may_use(const struct apps_rules *a, const struct bus_caller *caller, const char *href,
-                  struct model_refusal *refusal) {
+static bool may(const struct apps_rules *a, const struct bus_caller *caller, size_t offset, const char *key,
+                const char *what, const char *name, struct model_refusal *refusal) {
         const struct rule *last = NULL;
         const char *lacks = NULL;
 
         LIST_FOR_EACH(i, &a->rules) {
                 const struct rule *r = LIST_ENTRY(i, struct rule, link);
+                const struct globs *g = (const struct globs *)((const char *)r + offset);
 
                 if (!is_about(r, caller))
                         continue;
                 last = r;
                 lacks = unit_lacks(r, caller);
-                if (!lacks && r->uses.given && !matches(&r->uses, href))
-                        lacks = "Use= does not name it";
+                if (!lacks && g->given && !matches(g, name))
+                        lacks = key;
                 if (!lacks)
                         return true;
         }
         if (last)
-                refuse(refusal, "use", href, last, lacks);
+                refuse(refusal, what, name, last, lacks);
         return !last;
+}
+
+bool apps_may_use(const struct apps_rules *a, const struct bus_caller *caller, const char *href,
+                  struct model_refusal *refusal) {
+        return may(a, caller, offsetof(struct rule, uses), "Use= does not name it", "use", href, refusal);
+}
+
+bool apps_may_reach(const struct apps_rules *a, const struct bus_caller *caller, const struct uuid *device,
+                    const char *href, struct model_refusal *refusal) {
+        char name[UUID_TEXT_MAX + MODEL_HREF_MAX + 1], id[UUID_TEXT_MAX];
+
+        snprintf(name, sizeof(name), "%s%s", uuid_format(device, id), href);
+        return may(a, caller, offsetof(struct rule, reaches), "Reach= does not name it", "reach", name,
+                   refusal);
 }

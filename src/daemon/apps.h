@@ -7,10 +7,11 @@
  *     Register=/lamp /lamp/?*      globs of hrefs it may register; nothing: none
  *     Types=oic.r.switch.* x.com.*  globs of the resource types; default: any
  *     Use=/thermometer              globs of local hrefs of others that it may use; default: any
- *     Insecure=no                   may it register resources as insecure? default yes
+ *     Reach=9b8f2c1e-*              globs of UUID and href of what it may reach on other devices; default:
+ * any Insecure=no                   may it register resources as insecure? default yes
  *
- * Register=, Types= and Use= may stand there several times and add up; where the unit of a caller cannot be
- * seen, a rule with Unit= refuses.
+ * Register=, Types=, Use= and Reach= may stand there several times and add up; where the unit of a caller
+ * cannot be seen, a rule with Unit= refuses.
  *
  * The bus lets root and the group ocf in. A caller that no rule names may do
  * all of that; one that a rule names may do what its rules say, and no more.
@@ -35,5 +36,10 @@ bool apps_may_register(const struct apps_rules *a, const struct bus_caller *call
                        const struct resource_spec *spec, struct model_refusal *refusal);
 bool apps_may_use(const struct apps_rules *a, const struct bus_caller *caller, const char *href,
                   struct model_refusal *refusal);
+
+/* A resource of another device on the network; href "": the device as such, to look for it and to ask what it
+ * is. */
+bool apps_may_reach(const struct apps_rules *a, const struct bus_caller *caller, const struct uuid *device,
+                    const char *href, struct model_refusal *refusal);
 
 #endif

@@ -179,6 +179,31 @@ static void test_all_types_must_fit(void **state) {
         apps_free(a);
 }
 
+static void test_reach_is_about_devices_and_hrefs(void **state) {
+        static const struct uuid one = { { 0x9b, 0x8f, 1 } }, other = { { 0x9b, 2 } };
+        const struct bus_caller caller = { .name = ":1.1", .uid = 1000, .unit = "" };
+        struct bus_caller stranger = caller;
+        struct apps_rules *a;
+
+        stranger.uid = 1001;
+        WRITE("apps.d/x.conf", "[App]\nUser=1000\nReach=9b8f*/light* */oic/d\n");
+        a = load(0);
+        assert_true(apps_may_reach(a, &caller, &one, "/light1", &why));
+        assert_true(apps_may_reach(a, &caller, &other, "/oic/d", &why));
+        assert_false(apps_may_reach(a, &caller, &other, "/light1", &why));
+        assert_int_equal(why.fault, FAULT_NOT_ALLOWED);
+        assert_non_null(strstr(why.text, "Reach= does not name it"));
+        assert_non_null(strstr(why.text, "reach 9b020000-"));
+        assert_false(apps_may_reach(a, &caller, &one, "/door", &why));
+        assert_true(apps_may_reach(a, &stranger, &one, "/door", &why)); /* no rule is about it */
+        assert_true(may_use(a, 1000, "", "/anything"));
+        apps_free(a);
+        WRITE("apps.d/x.conf", "[App]\nUser=1000\nReach=\n");
+        a = load(0);
+        assert_false(apps_may_reach(a, &caller, &one, "/light1", &why)); /* it names nothing */
+        apps_free(a);
+}
+
 /* Rules that cannot be read must not be taken for none. */
 static void test_a_directory_that_is_none(void **state) {
         struct apps_rules *a;
@@ -215,6 +240,7 @@ int main(void) {
                 TEST(test_a_unit_that_cannot_be_seen_does_not_pass),
                 TEST(test_user_and_unit_must_both_fit),
                 TEST(test_globs_add_up),
+                TEST(test_reach_is_about_devices_and_hrefs),
                 TEST(test_all_types_must_fit),
                 TEST(test_a_directory_that_is_none),
                 TEST(test_long_names_are_cut),
