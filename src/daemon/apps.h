@@ -7,8 +7,8 @@
  *     Register=/lamp /lamp/?*      globs of hrefs it may register; nothing: none
  *     Types=oic.r.switch.* x.com.*  globs of the resource types; default: any
  *     Use=/thermometer              globs of local hrefs of others that it may use; default: any
- *     Reach=9b8f2c1e-*              globs of UUID and href of what it may reach on other devices; default:
- * any Insecure=no                   may it register resources as insecure? default yes
+ *     Reach=9b8f2c1e-*              globs of UUID and href, on other devices; default: any
+ *     Insecure=no                   may it register resources as insecure? default yes
  *
  * Register=, Types=, Use= and Reach= may stand there several times and add up; where the unit of a caller
  * cannot be seen, a rule with Unit= refuses.
