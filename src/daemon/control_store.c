@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ struct job {
         enum bus_store_work work;
         int fd;     /* of the caller; -1: none */
         char *path; /* of our copy; NULL: none */
+        char *said; /* by the store, until the copy is where it belongs */
         bus_store_done *done;
         void *context;
         int copied; /* 0; negative errno */
@@ -38,6 +40,7 @@ static void finish(struct job *j, int outcome, const char *text) {
                 close(j->fd);
         j->done(j->context, outcome, text ? text : "There is no memory to say more.");
         ocf_free(j->path);
+        ocf_free(j->said);
         ocf_free(j);
 }
 
@@ -103,15 +106,22 @@ static void on_copied_out(uv_work_t *work, int status) {
         if (r)
                 finish_errno(j, "The copy could not be written to your file", r);
         else
-                finish(j, 0,
-                       "The copy is whole. It is encrypted, and worth nothing without the key: keep that "
-                       "elsewhere, see ocfd-security(7).");
+                finish(j, 0, j->said);
 }
 
 static void restart(struct daemon *d) {
         diag_stopping("an administrator has restored the store");
         d->restarts = true;
         uv_stop(&d->loop);
+}
+
+static void finish_restored(struct job *j, const char *text) {
+        char *more = NULL;
+
+        if (asprintf(&more, "%s ocfd starts again with it.", text) < 0)
+                more = NULL;
+        finish(j, 0, more);
+        free(more);
 }
 
 static void on_report(void *context, int outcome, const char *text) {
@@ -122,13 +132,12 @@ static void on_report(void *context, int outcome, const char *text) {
         if (outcome) {
                 finish(j, BUS_E_REFUSED, text);
         } else if (j->work == BUS_STORE_BACKUP) {
+                j->said = ocf_duplicate_string(text);
                 r = uv_queue_work(&d->loop, &j->copying, copy_out, on_copied_out);
                 if (r)
                         finish_errno(j, "The copy could not be written to your file", r);
         } else if (j->work == BUS_STORE_RESTORE) {
-                finish(j, 0,
-                       "What was in the copy is in place; what was there before is kept beside it, as "
-                       "ocfd.db.replaced. ocfd starts again with it.");
+                finish_restored(j, text);
                 restart(d);
         } else {
                 finish(j, 0, text);

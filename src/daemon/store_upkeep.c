@@ -180,14 +180,14 @@ int store_run_backup(struct store *s, const char *path, char **ret_text) {
                 r = write_backup(path, image, n);
         store_db_image_free(image);
         if (r) {
-                *ret_text = store_text("The backup %s could not be written: %s.", path, strerror(-r));
+                *ret_text = store_text("The backup could not be written: %s.", strerror(-r));
                 return r;
         }
         *ret_text =
-                store_text("The backup %s holds generation %" PRIu64
-                           ", without the key: to restore it one needs %s (%s). Keep a copy of that key in "
-                           "another place.",
-                           path, s->meta.generation, describe_origin(s->origin), name_key(s->key.id, key));
+                store_text("The backup holds generation %" PRIu64
+                           ", encrypted. It is worth nothing without the key, which is not in it: %s (%s). "
+                           "Keep a copy of that key in another place.",
+                           s->meta.generation, describe_origin(s->origin), name_key(s->key.id, key));
         return 0;
 }
 
@@ -250,27 +250,26 @@ static uint64_t next_generation(struct store *s, const struct backup *b) {
         return last + 1;
 }
 
-static void explain_restore(int r, const char *path, char **ret_text) {
+/* The file is not named: who asked knows its name, and we may have been given a copy of it. */
+static void explain_restore(int r, char **ret_text) {
         switch (r) {
         case STORE_E_DAMAGED:
                 *ret_text =
-                        store_text("%s is no backup of a store, or is damaged. Nothing was changed.", path);
+                        store_text("This is no backup of a store, or it is damaged. Nothing was changed.");
                 break;
         case STORE_E_NEWER:
                 *ret_text = store_text(
-                        "%s was made by a later version of ocfd: install that version. Nothing was "
-                        "changed.",
-                        path);
+                        "The backup was made by a later version of ocfd: install that version. Nothing was "
+                        "changed.");
                 break;
         case STORE_E_KEY:
-                *ret_text = store_text(
-                        "The backup %s was made under another key than those that are here. Put that "
-                        "key where it was, as the credential " STORE_KEY_CREDENTIAL " or the file " STORE_KEY
-                        ", and try again. Nothing was changed.",
-                        path);
+                *ret_text =
+                        store_text("The backup was made under another key than those that are here. Put that "
+                                   "key where it was, as the credential " STORE_KEY_CREDENTIAL
+                                   " or the file " STORE_KEY ", and try again. Nothing was changed.");
                 break;
         default: /* an errno */
-                *ret_text = store_text("The backup %s could not be restored: %s.", path, strerror(-r));
+                *ret_text = store_text("The backup could not be restored: %s.", strerror(-r));
                 break;
         }
 }
@@ -302,11 +301,11 @@ int store_run_restore(struct store *s, const char *path, char **ret_text) {
                 atomic_store(&s->state, STORE_RESTORED);
                 atomic_store(&s->owned, meta.owned);
                 *ret_text =
-                        store_text("The store %s holds what the backup %s held: %s. What was there before is "
-                                   "kept as " STORE_DB_OLD ". Start ocfd again.",
-                                   s->path, path, meta.owned ? "owned" : "not owned");
+                        store_text("The store %s holds what the backup held: %s. What was there before is "
+                                   "kept beside it, as " STORE_DB_OLD ".",
+                                   s->path, meta.owned ? "owned" : "not owned");
         } else {
-                explain_restore(r, path, ret_text);
+                explain_restore(r, ret_text);
         }
         store_changes_deinit(&b.rows);
         return r;

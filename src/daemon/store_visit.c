@@ -5,6 +5,16 @@
 #include "base/memory.h"
 #include "daemon/store_private.h"
 
+static void explain(int r, const char *directory, char **ret_text) {
+        if (r == STORE_E_IN_USE)
+                *ret_text =
+                        store_text("The store %s is in use: ocfd is running. Ask it with 'ocfctl store', or "
+                                   "stop it first.",
+                                   directory);
+        else
+                store_explain_outcome(r, directory, ret_text);
+}
+
 static int visit(struct store **ret, const char *directory, char **ret_text) {
         struct store *s = NULL;
         int r = store_lock(&s, directory, false);
@@ -16,7 +26,7 @@ static int visit(struct store **ret, const char *directory, char **ret_text) {
         if (r == STORE_E_NONE)
                 *ret_text = store_text("There is no store in %s yet.", directory);
         else if (r)
-                store_explain_outcome(r, directory, ret_text);
+                explain(r, directory, ret_text);
         if (r) {
                 store_free(s);
                 return r;
@@ -51,7 +61,7 @@ int store_restore_directory(const char *directory, const char *path, char **ret_
         if (r == STORE_E_NONE)
                 r = 0;
         if (r) {
-                store_explain_outcome(r, directory, ret_text);
+                explain(r, directory, ret_text);
         } else {
                 s->is_visit = false;
                 r = store_run_restore(s, path, ret_text);

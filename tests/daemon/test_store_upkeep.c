@@ -159,12 +159,13 @@ static void test_a_backup_comes_back(void **state) {
         make_owned();
         s = open_good();
         assert_int_equal(backup(s, "backup"), 0);
-        assert_said("generation 5, without the key");
+        assert_said("generation 5, encrypted. It is worth nothing without the key, which is not in it: "
+                    "the file store.key");
         assert_int_equal(stat(in_scratch("backup"), &info), 0);
         assert_int_equal(info.st_mode & 0777, 0600);
         assert_int_equal(put_state(s, 3), 0);
         assert_int_equal(restore(s, "backup"), 0);
-        assert_said("Start ocfd again");
+        assert_said("holds what the backup held: owned");
         assert_true(store_is_owned(s));
         assert_int_equal(put_state(s, 4), -EROFS); /* what the daemon knows is of before */
         assert_int_equal(check(s), -EROFS);

@@ -221,7 +221,7 @@ def a_backup_comes_back(w):
     tool.own(device)
     backup = w.directory / "backup"
     said = w.ocfctl("store", "backup", backup)
-    assert "worth nothing without the key" in said, said
+    assert "worth nothing without the key" in said and "store.key" in said and "Keep a copy" in said, said
     key = (w.directory / "state" / "store.key").read_bytes()
     assert key[:16] not in backup.read_bytes(), "the key"
     uuid = "00112233-4455-4677-8899-aabbccddee00"
@@ -234,7 +234,8 @@ def a_backup_comes_back(w):
     assert "is good" in w.ocfctl("store", "check")
     w.ocfctl("store", "rekey", "--yes")
     assert (w.directory / "state" / "store.key").read_bytes() != key
-    assert "another key" in w.ocfctl("store", "restore", backup, "--yes", status=1)
+    said = w.ocfctl("store", "restore", backup, "--yes", status=1)
+    assert "another key" in said and "admin-copy" not in said, said
     equal(state(w), (True, "RFNOP"))
     # a sealed store is mended in the same way
     backup.unlink()
@@ -247,6 +248,60 @@ def a_backup_comes_back(w):
     w.ocfctl("store", "restore", backup, "--yes")
     eventually(lambda: tool.ask("get", device, "/oic/sec/doxm")["body"]["owned"], "it is back", 20)
     equal(state(w), (True, "RFNOP"))
+
+
+def ocfd(w, *args, status=0, env=None):
+    """ocfd for one look, without the daemon. Return: what it said."""
+    argv = [str(w.programs["ocfd"]), "--config", str(w.configure()), *map(str, args)]
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+    said = result.stdout + result.stderr
+    equal(result.returncode, status, f"{args}: {said}")
+    equal(result.stderr == "", status == 0, said)
+    return said
+
+
+@test()
+def checked_and_restored_without_a_daemon(w):
+    tool, device = start(w)
+    tool.own(device)
+    backup, directory = w.directory / "backup", w.directory / "state"
+    w.ocfctl("store", "backup", backup)
+    assert "in use" in ocfd(w, "--check-store", status=1)
+    assert "in use" in ocfd(w, "--restore-store", backup, status=1)
+    uuid = "00112233-4455-4677-8899-aabbccddee00"
+    tool("ace", device, uuid, "31", "/lamp")
+    w.stop_ocfd()
+    for verb in (("check",), ("restore", backup, "--yes")):
+        said = w.ocfctl("store", *verb, status=6)
+        assert f"ocfd --{verb[0]}-store" in said, said
+    good = {p.name: p.read_bytes() for p in directory.iterdir()}
+    said = ocfd(w, "--check-store")
+    assert "is good" in said and " owned" in said, said
+    other = w.directory / "other"
+    other.write_bytes(backup.read_bytes()[:-1000])
+    assert f"{other}: This is no backup" in ocfd(w, "--restore-store", other, status=1)
+    assert "No such file" in ocfd(w, "--restore-store", w.directory / "none", status=1)
+    assert "one of" in ocfd(w, "--check", "--check-store", status=2)
+    equal({p.name: p.read_bytes() for p in directory.iterdir()}, good, "nothing was changed")
+    # without its key it is sealed, and a backup of it as well
+    (directory / "store.key").rename(w.directory / "key")
+    assert "key is gone" in ocfd(w, "--check-store", status=1)
+    assert "credential" in ocfd(w, "--check-store", status=1)
+    assert "with it" not in ocfd(w, "--check-store", status=1, env={"CREDENTIALS_DIRECTORY": str(w.directory)})
+    assert "another key" in ocfd(w, "--restore-store", backup, status=1)
+    (w.directory / "key").rename(directory / "store.key")
+    (directory / "ocfd.db").unlink()
+    assert "database is gone" in ocfd(w, "--check-store", status=1)
+    assert "what the backup held: owned" in ocfd(w, "--restore-store", backup)
+    assert "is good" in ocfd(w, "--check-store")
+    w.start_ocfd()
+    equal(state(w), (True, "RFNOP"))
+    assert uuid not in str(tool.ask("get", device, "/oic/sec/acl2")["body"]), "it is of before the entry"
+    w.stop_ocfd()
+    shutil.rmtree(directory)
+    directory.mkdir(mode=0o700)
+    assert "no store" in ocfd(w, "--check-store", status=1)
+    equal(list(directory.iterdir()), [], "none was made")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,17 @@ static int run(struct ctl *c, const struct verb *v, int fd) {
         return code;
 }
 
+/* What can be done about the store then. */
+static void hint_without_daemon(const struct ctl *c, const struct verb *v) {
+        if (strcmp(v->name, "check") == 0)
+                hint(c,
+                     "as the user ocfd runs as, or root: ocfd --check-store looks at the store without it");
+        else if (strcmp(v->name, "restore") == 0)
+                hint(c,
+                     "as the user ocfd runs as, or root: ocfd --restore-store %s puts it in place without it",
+                     c->args[1]);
+}
+
 int cmd_store(struct ctl *c) {
         const struct verb *v = verb_of(c->args[0]);
         int fd = -1, code;
@@ -94,6 +105,8 @@ int cmd_store(struct ctl *c) {
                 code = open_file(c, v, &fd);
         if (!code)
                 code = run(c, v, fd);
+        if (code == EXIT_NOT_RUNNING)
+                hint_without_daemon(c, v);
         if (fd >= 0)
                 close(fd);
         if (code && fd >= 0 && v->flags & O_CREAT)
