@@ -1,0 +1,608 @@
+#include "base/memory.h"
+#include "base/utf8.h"
+#include "model/endpoint_text.h"
+#include "model/remote_private.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Reading what devices say of themselves. Whatever cannot be used is passed
+ * over; nothing is believed that another device of the same answer could be
+ * about.
+ */
+
+#define TEXT_MAX      64u  /* of a type, an interface or a version */
+#define SEEN_MAX      256u /* devices of one answer */
+#define BM_DISCOVER   1u
+#define BM_OBSERVE    2u
+#define COAP_PORT_OLD 5683u
+
+/* ---- small texts ---- */
+
+static bool is_plain(struct span s, size_t n_max) {
+        if (!s.n || s.n > n_max || !utf8_is_valid(s, UTF8_BUS))
+                return false;
+        for (size_t i = 0; i < s.n; i++)
+                if (s.data[i] < 0x20 || s.data[i] == 0x7f)
+                        return false;
+        return true;
+}
+
+static bool get_text(struct span map, const char *key, size_t n_max, struct span *ret) {
+        struct span item;
+
+        return rep_map_find(map, key, &item) && rep_as_text(item, ret) && is_plain(*ret, n_max);
+}
+
+/* A UUID as text; some end it with a NUL. */
+static bool as_uuid(struct span item, struct uuid *ret) {
+        struct span s;
+
+        if (!rep_as_text(item, &s))
+                return false;
+        if (s.n && !s.data[s.n - 1])
+                s.n--;
+        return uuid_parse(ret, s);
+}
+
+static bool get_uuid(struct span map, const char *key, struct uuid *ret) {
+        struct span item;
+
+        return rep_map_find(map, key, &item) && as_uuid(item, ret);
+}
+
+/* Takes the text when it is another one. Return: 0, *ret_news; -ENOMEM. */
+static int set_text(struct remote_device *d, char **to, struct span text, unsigned news) {
+        char *copy;
+
+        if (*to && span_equal_string(text, *to))
+                return 0;
+        copy = ocf_duplicate_span_as_string(text);
+        if (!copy)
+                return -ENOMEM;
+        d->n_bytes += text.n;
+        d->table->n_bytes += text.n;
+        if (*to) {
+                d->n_bytes -= strlen(*to);
+                d->table->n_bytes -= strlen(*to);
+        }
+        ocf_free(*to);
+        *to = copy;
+        remote_news(d, news);
+        return 0;
+}
+
+/* ---- lists of texts ---- */
+
+struct texts {
+        struct span list[REMOTE_TYPES_MAX];
+        size_t n, n_bytes;
+};
+
+static void read_texts(struct span map, const char *key, struct texts *ret) {
+        struct rep_token t;
+        struct span item;
+
+        *ret = (struct texts){ 0 };
+        if (!rep_map_find(map, key, &item) || !rep_next(&item, &t) || t.type != REP_ARRAY)
+                return;
+        for (uint64_t i = 0; i < t.value.n && ret->n < REMOTE_TYPES_MAX; i++) {
+                struct span text, one;
+
+                if (!rep_skip(&item, &one))
+                        return;
+                if (rep_as_text(one, &text) && is_plain(text, TEXT_MAX)) {
+                        ret->list[ret->n++] = text;
+                        ret->n_bytes += text.n + 1;
+                }
+        }
+}
+
+static bool says_the_same(const struct texts *t, char *const *list) {
+        size_t i = 0;
+
+        for (; list && list[i] && i < t->n; i++)
+                if (!span_equal_string(t->list[i], list[i]))
+                        return false;
+        return list && !list[i] && i == t->n;
+}
+
+/* Pointers and texts in one piece. */
+static size_t texts_size(const struct texts *t) {
+        return (t->n + 1) * sizeof(char *) + t->n_bytes;
+}
+
+static char **put_texts(char **list, const struct texts *t, char **at) {
+        for (size_t i = 0; i < t->n; i++) {
+                list[i] = *at;
+                memcpy(*at, t->list[i].data, t->list[i].n);
+                *at += t->list[i].n + 1;
+        }
+        list[t->n] = NULL;
+        return list + t->n + 1;
+}
+
+static void texts_of(char *const *list, struct texts *ret) {
+        *ret = (struct texts){ 0 };
+        for (; *list && ret->n < REMOTE_TYPES_MAX; list++) {
+                ret->list[ret->n++] = span_of_string(*list);
+                ret->n_bytes += strlen(*list) + 1;
+        }
+}
+
+/* ---- resources ---- */
+
+struct link {
+        struct uuid id;
+        struct span href;
+        struct texts types, interfaces;
+        uint64_t policy;
+};
+
+static int resource_put(struct remote_device *d, const struct link *l, struct remote_resource *before) {
+        size_t n = sizeof(struct remote_resource) + texts_size(&l->types) + texts_size(&l->interfaces) +
+                   l->href.n + 1;
+        struct remote_resource *r;
+        char **lists, *at;
+
+        if (!before && (d->n_resources >= d->table->config.n_resources ||
+                        d->table->n_bytes + n > d->table->config.n_bytes)) {
+                d->table->n_refused++;
+                return 0;
+        }
+        r = ocf_allocate(1, n);
+        if (!r)
+                return -ENOMEM;
+        lists = (char **)(void *)(r + 1);
+        at = (char *)(lists + l->types.n + l->interfaces.n + 2);
+        r->types = lists;
+        r->interfaces = put_texts(lists, &l->types, &at);
+        put_texts(r->interfaces, &l->interfaces, &at);
+        r->href = at;
+        memcpy(at, l->href.data, l->href.n);
+        r->device = d;
+        r->discoverable = l->policy & BM_DISCOVER;
+        r->observable = l->policy & BM_OBSERVE;
+        r->n_bytes = n;
+        list_init(&r->dirty_link);
+        d->table->n_bytes += n;
+        if (before) {
+                r->number = before->number;
+                r->news = before->news;
+                list_link_tail(&before->link, &r->link); /* in its place */
+                if (before->news & REMOTE_ADDED)
+                        remote_resource_news(r, REMOTE_ADDED);
+                else
+                        remote_resource_news(r, REMOTE_TYPES);
+                list_unlink(&before->link);
+                list_unlink(&before->dirty_link);
+                d->table->n_bytes -= before->n_bytes;
+                ocf_free(before);
+                return 0;
+        }
+        r->number = ++d->last_number;
+        list_link_tail(&d->resources, &r->link);
+        d->n_resources++;
+        remote_resource_news(r, REMOTE_ADDED);
+        return 0;
+}
+
+int remote_resource_copy(struct remote_device *to, const struct remote_resource *r) {
+        struct link l = { .href = span_of_string(r->href),
+                          .policy = (r->discoverable ? BM_DISCOVER : 0) | (r->observable ? BM_OBSERVE : 0) };
+
+        texts_of(r->types, &l.types);
+        texts_of(r->interfaces, &l.interfaces);
+        return resource_put(to, &l, NULL);
+}
+
+static int resource_learn(struct remote_device *d, const struct link *l) {
+        struct remote_resource *r = remote_find(d, l->href);
+
+        if (r) {
+                r->is_marked = false;
+                if (says_the_same(&l->types, r->types) && says_the_same(&l->interfaces, r->interfaces) &&
+                    r->discoverable == (bool)(l->policy & BM_DISCOVER) &&
+                    r->observable == (bool)(l->policy & BM_OBSERVE))
+                        return 0;
+        }
+        return resource_put(d, l, r);
+}
+
+/* ---- addresses ---- */
+
+/* "coaps://[fe80::1]:5684": only what is a number; names are for resolvers. */
+static bool read_endpoint(struct span text, const struct coap_peer *from, struct remote_address *ret) {
+        char buf[REMOTE_ADDRESS_TEXT], *host, *port, *end, *zone;
+        unsigned long n;
+
+        if (text.n >= sizeof(buf))
+                return false;
+        memcpy(buf, text.data, text.n);
+        buf[text.n] = 0;
+        *ret = (struct remote_address){ 0 };
+        host = strstr(buf, "://");
+        if (!host)
+                return false;
+        *host = 0;
+        host += 3;
+        ret->secure = strncmp(buf, "coaps", 5) == 0;
+        ret->stream = strcmp(buf, "coap+tcp") == 0 || strcmp(buf, "coaps+tcp") == 0;
+        if (!ret->stream && strcmp(buf, "coap") != 0 && strcmp(buf, "coaps") != 0)
+                return false;
+        if (*host == '[') {
+                end = strchr(++host, ']');
+                if (!end)
+                        return false;
+                *end = 0;
+                port = end + 1;
+        } else {
+                end = port = host + strcspn(host, ":");
+        }
+        if (*port && *port != ':')
+                return false;
+        n = *port ? strtoul(port + 1, &zone, 10) : ret->secure ? 5684 : 5683;
+        if ((*port && (*zone && *zone != '/')) || !n || n > UINT16_MAX)
+                return false;
+        *end = 0;
+        zone = strchr(host, '%');
+        if (zone)
+                *zone = 0;
+        ret->port = (uint16_t)n;
+        if (inet_pton(AF_INET6, host, ret->ip) != 1) {
+                memset(ret->ip + 10, 0xff, 2);
+                if (inet_pton(AF_INET, host, ret->ip + 12) != 1)
+                        return false;
+        }
+        if (ip_is_link_local(ret->ip) && !ip_is_v4(ret->ip)) {
+                ret->interface = from->interface; /* it means the link over which it was told */
+                if (!ret->interface)
+                        return false;
+        }
+        memcpy(ret->from, from->remote_ip, 16);
+        return true;
+}
+
+struct addresses {
+        struct remote_address list[REMOTE_ADDRESSES_MAX];
+        size_t n;
+};
+
+static bool same_address(const struct remote_address *a, const struct remote_address *b) {
+        return memcmp(a->ip, b->ip, 16) == 0 && a->port == b->port && a->secure == b->secure &&
+               a->stream == b->stream && a->interface == b->interface;
+}
+
+static void add_address(struct addresses *l, const struct remote_address *a) {
+        for (size_t i = 0; i < l->n; i++)
+                if (same_address(&l->list[i], a)) {
+                        l->list[i].proven |= a->proven;
+                        return;
+                }
+        if (l->n < REMOTE_ADDRESSES_MAX)
+                l->list[l->n++] = *a;
+}
+
+static void read_endpoints(struct span link, const struct coap_peer *from, struct addresses *ret) {
+        struct rep_token t;
+        struct span item;
+
+        if (!rep_map_find(link, "eps", &item) || !rep_next(&item, &t) || t.type != REP_ARRAY)
+                return;
+        for (uint64_t i = 0; i < t.value.n && i < 32; i++) {
+                struct remote_address a;
+                struct span one, text;
+
+                if (!rep_skip(&item, &one))
+                        return;
+                if (get_text(one, "ep", REMOTE_ADDRESS_TEXT - 1, &text) && read_endpoint(text, from, &a))
+                        add_address(ret, &a);
+        }
+}
+
+static void heard_from(const struct coap_peer *from, struct remote_address *ret) {
+        *ret = (struct remote_address){ .interface = from->interface, .port = from->remote_port };
+        memcpy(ret->ip, from->remote_ip, 16);
+        memcpy(ret->from, from->remote_ip, 16);
+        if (!ip_is_link_local(ret->ip))
+                ret->interface = 0;
+}
+
+static bool is_at(const struct remote_address *a, const uint8_t ip[16]) {
+        return memcmp(a->ip, ip, 16) == 0;
+}
+
+/* What was proven stays in front; then what was told now, of the address that told it first; then what others
+ * told. What this address told before, and does not tell now, is over. */
+static void set_addresses(struct remote_device *d, const struct coap_peer *from,
+                          const struct addresses *told) {
+        struct addresses all = { 0 };
+        struct remote_address heard;
+
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (d->addresses[i].proven)
+                        add_address(&all, &d->addresses[i]);
+        for (size_t pass = 0; pass < 2; pass++)
+                for (size_t i = 0; i < told->n; i++)
+                        if (is_at(&told->list[i], from->remote_ip) == !pass)
+                                add_address(&all, &told->list[i]);
+        heard_from(from, &heard);
+        if (!from->channel)
+                add_address(&all, &heard);
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (memcmp(d->addresses[i].from, from->remote_ip, 16) != 0)
+                        add_address(&all, &d->addresses[i]);
+        if (all.n == d->n_addresses) {
+                size_t n_same = 0;
+
+                while (n_same < all.n && same_address(&all.list[n_same], &d->addresses[n_same]))
+                        n_same++;
+                if (n_same == all.n)
+                        return;
+        }
+        memcpy(d->addresses, all.list, sizeof(d->addresses));
+        d->n_addresses = all.n;
+        remote_news(d, REMOTE_ADDRESSES);
+}
+
+/* ---- /oic/res ---- */
+
+/* The devices of one answer, with what it said of each. */
+struct learning {
+        struct remotes *t;
+        uint64_t now_ms;
+        const struct coap_peer *from;
+        bool whole;
+        size_t n;
+        struct told {
+                struct remote_device *device;
+                struct addresses addresses;
+        } * told;
+};
+
+static int obtain(struct learning *l, const struct uuid *id, struct told **ret) {
+        struct remote_device *d;
+        int r;
+
+        for (size_t i = 0; i < l->n; i++)
+                if (uuid_equal(&l->told[i].device->id, id)) {
+                        *ret = &l->told[i];
+                        return 0;
+                }
+        *ret = NULL;
+        if (l->n >= SEEN_MAX)
+                return 0;
+        r = remotes_obtain(l->t, l->now_ms, id, &d);
+        if (r < 0 || !d)
+                return r;
+        if (!ocf_grow((void **)&l->told, l->n, l->n + 1, sizeof(*l->told)))
+                return -ENOMEM;
+        l->told[l->n] = (struct told){ .device = d };
+        d->n_pins++; /* while we are at it */
+        LIST_FOR_EACH(i, &d->resources)
+        LIST_ENTRY(i, struct remote_resource, link)->is_marked = true;
+        *ret = &l->told[l->n++];
+        return 0;
+}
+
+/* "ocf://" and a UUID. */
+static bool read_anchor(struct span link, struct uuid *ret) {
+        struct span item, text;
+
+        if (!rep_map_find(link, "anchor", &item) || !rep_as_text(item, &text) || text.n < 6 + 36 ||
+            memcmp(text.data, "ocf://", 6) != 0 || (text.n > 42 && text.data[42] && text.data[42] != '/'))
+                return false;
+        return uuid_parse(ret, span_of(text.data + 6, 36));
+}
+
+static int learn_link(struct learning *l, struct span item, const struct uuid *of) {
+        struct link link = { .policy = BM_DISCOVER | BM_OBSERVE };
+        struct span policy, number;
+        struct told *told;
+        int64_t bm;
+        int r;
+
+        if (!read_anchor(item, &link.id) && !get_uuid(item, "di", &link.id)) {
+                if (!of)
+                        return 0;
+                link.id = *of;
+        }
+        if (uuid_is_nil(&link.id) || !get_text(item, "href", REMOTE_HREF_MAX, &link.href) ||
+            link.href.data[0] != '/')
+                return 0;
+        read_texts(item, "rt", &link.types);
+        read_texts(item, "if", &link.interfaces);
+        if (rep_map_find(item, "p", &policy) && rep_map_find(policy, "bm", &number) &&
+            rep_as_int64(number, &bm))
+                link.policy = (uint64_t)bm;
+        r = obtain(l, &link.id, &told);
+        if (r < 0 || !told)
+                return r;
+        read_endpoints(item, l->from, &told->addresses);
+        return resource_learn(told->device, &link);
+}
+
+static int learn_links(struct learning *l, struct span list, const struct uuid *of) {
+        struct rep_token t;
+        int r = 0;
+
+        if (!rep_next(&list, &t) || t.type != REP_ARRAY)
+                return 0;
+        for (uint64_t i = 0; !r && i < t.value.n; i++) {
+                struct span item;
+
+                if (!rep_skip(&list, &item))
+                        break;
+                r = learn_link(l, item, of);
+        }
+        return r;
+}
+
+static int learn_domain(struct learning *l, struct span map) {
+        struct span name;
+
+        for (size_t i = 0; i < l->n; i++)
+                if (get_text(map, "sdname", REMOTE_NAME_MAX, &name) &&
+                    set_text(l->told[i].device, &l->told[i].device->domain, name, REMOTE_DOMAIN))
+                        return -ENOMEM;
+        return 0;
+}
+
+/* A map with links: of baseline, or of the layout of OIC 1.1, which has a di. */
+static int learn_group(struct learning *l, struct span map) {
+        struct uuid id;
+        struct span links;
+        bool has_id = get_uuid(map, "di", &id);
+        int r = rep_map_find(map, "links", &links) ? learn_links(l, links, has_id ? &id : NULL) : 0;
+
+        return r ? r : learn_domain(l, map);
+}
+
+static int learn_res(struct learning *l, struct span rep) {
+        struct span list = rep;
+        struct rep_token t;
+        int r = 0;
+
+        if (!rep_next(&list, &t))
+                return 0;
+        if (t.type == REP_MAP)
+                return learn_group(l, rep);
+        if (t.type != REP_ARRAY)
+                return 0;
+        for (uint64_t i = 0; !r && i < t.value.n; i++) {
+                struct span item, links;
+
+                if (!rep_skip(&list, &item))
+                        break;
+                r = rep_map_find(item, "links", &links) ? learn_group(l, item) : learn_link(l, item, NULL);
+        }
+        return r;
+}
+
+int remotes_learn_res(struct remotes *t, uint64_t now_ms, const struct coap_peer *from, struct span rep,
+                      bool whole) {
+        struct learning l = { .t = t, .now_ms = now_ms, .from = from, .whole = whole };
+        int r = learn_res(&l, rep);
+
+        for (size_t i = 0; i < l.n; i++) {
+                struct remote_device *d = l.told[i].device;
+
+                d->n_pins--;
+                set_addresses(d, from, &l.told[i].addresses);
+                remote_answered(d, now_ms);
+                LIST_FOR_EACH_SAFE(j, &d->resources) {
+                        struct remote_resource *resource = LIST_ENTRY(j, struct remote_resource, link);
+
+                        if (resource->is_marked && whole && !r)
+                                remote_resource_remove(resource);
+                        resource->is_marked = false;
+                }
+        }
+        ocf_free(l.told);
+        return r < 0 ? r : (int)l.n;
+}
+
+/* ---- /oic/sec/doxm ---- */
+
+static uint8_t read_transfers(struct span rep) {
+        struct rep_token t;
+        struct span list;
+        uint8_t bits = 0;
+
+        if (!rep_map_find(rep, "oxms", &list) || !rep_next(&list, &t) || t.type != REP_ARRAY)
+                return 0;
+        for (uint64_t i = 0; i < t.value.n && i < 16; i++) {
+                struct span one;
+                int64_t n;
+
+                if (!rep_skip(&list, &one))
+                        break;
+                if (rep_as_int64(one, &n) && n >= 0 && n < 3)
+                        bits |= (uint8_t)(1u << n);
+        }
+        return bits;
+}
+
+int remotes_learn_doxm(struct remotes *t, uint64_t now_ms, const struct coap_peer *from,
+                       const struct uuid *id, struct span rep) {
+        const struct addresses none = { 0 };
+        struct uuid named, owner = { 0 };
+        struct remote_device *d;
+        struct span item;
+        int64_t sct = 0;
+        uint8_t transfers;
+        bool owned, is_new;
+        int r;
+
+        if (!get_uuid(rep, "deviceuuid", &named) || uuid_is_nil(&named) || (id && !uuid_equal(id, &named)) ||
+            !rep_map_find(rep, "owned", &item) || !rep_as_bool(item, &owned))
+                return 0;
+        is_new = !remotes_find(t, &named);
+        r = remotes_obtain(t, now_ms, &named, &d);
+        if (r < 0 || !d)
+                return r;
+        (void)get_uuid(rep, "devowneruuid", &owner);
+        if (rep_map_find(rep, "sct", &item))
+                (void)rep_as_int64(item, &sct);
+        transfers = read_transfers(rep);
+        if (!d->knows_doxm || d->transfers != transfers || !uuid_equal(&owner, &d->owner))
+                remote_news(d, REMOTE_OWNERSHIP);
+        d->knows_doxm = true;
+        d->transfers = transfers;
+        d->owner = owner;
+        d->sct = sct > 0 && sct <= UINT16_MAX ? (uint16_t)sct : 0;
+        remote_set_ownership(d, !owned                        ? REMOTE_UNOWNED
+                                : d->ownership == REMOTE_MINE ? REMOTE_MINE
+                                                              : REMOTE_OTHERS);
+        if (owned)
+                remote_owned_by_us(d);
+        if (is_new || !d->n_addresses)
+                set_addresses(d, from, &none);
+        remote_answered(d, now_ms);
+        return 1;
+}
+
+/* ---- /oic/d ---- */
+
+static int set_types(struct remote_device *d, const struct texts *types) {
+        char **list, *at;
+
+        if (says_the_same(types, d->types))
+                return 0;
+        list = ocf_allocate(1, texts_size(types));
+        if (!list)
+                return -ENOMEM;
+        at = (char *)(list + types->n + 1);
+        put_texts(list, types, &at);
+        ocf_free(d->types);
+        d->types = list;
+        remote_news(d, REMOTE_TYPES);
+        return 0;
+}
+
+int remotes_learn_device(struct remotes *t, uint64_t now_ms, const struct uuid *id, struct span rep) {
+        struct remote_device *d = remotes_find(t, id);
+        struct uuid said, piid;
+        struct texts types;
+        struct span text;
+        int r = 0;
+
+        if (!d || (get_uuid(rep, "di", &said) && !uuid_equal(&said, id)))
+                return 0;
+        read_texts(rep, "rt", &types);
+        if (types.n)
+                r = set_types(d, &types);
+        if (!r && get_text(rep, "n", REMOTE_NAME_MAX, &text))
+                r = set_text(d, &d->name, text, REMOTE_NAME);
+        if (!r && get_text(rep, "icv", TEXT_MAX, &text))
+                r = set_text(d, &d->icv, text, REMOTE_VERSIONS);
+        if (get_uuid(rep, "piid", &piid) && !uuid_equal(&piid, &d->piid)) {
+                d->piid = piid;
+                remote_news(d, REMOTE_VERSIONS);
+        }
+        remote_answered(d, now_ms);
+        return r ? r : 1;
+}
