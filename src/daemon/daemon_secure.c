@@ -183,7 +183,7 @@ static void on_closed(void *context, const struct session *session) {
 }
 
 static void on_failed(void *context, const struct session *session) {
-        secure_session_failed(((struct daemon *)context)->secure, session);
+        secure_session_failed(((struct daemon *)context)->secure, session, sessions_has_pin(session));
 }
 
 static uint64_t on_now(void *context) {

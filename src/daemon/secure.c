@@ -224,11 +224,8 @@ static const char *failure_text(const struct session *session) {
         return session->tls->problem ? session->tls->problem : "there was no memory for it";
 }
 
-void secure_session_failed(struct secure *s, const struct session *session) {
+void secure_session_failed(struct secure *s, const struct session *session, bool is_guess) {
         struct secure_device *d = s->devices[session->peer.device];
-        /* However it ended: who saw no Finished of ours knows that it was wrong, and may begin anew. */
-        bool is_guess = session->tls && session->tls->was_named && d->pin.is_drawn &&
-                        d->svr.machine.state == SVR_RFOTM;
         struct span detail = span_of_string(failure_text(session));
         const struct svr_event event = { .id = "AUTH-1",
                                          .category = SVR_AEL_AUTHENTICATION,
@@ -239,6 +236,7 @@ void secure_session_failed(struct secure *s, const struct session *session) {
 
         if (session->tls && session->tls->failure != TLS_FAILURE_TIMEOUT)
                 secure_audit(s, session->peer.device, &event);
+        /* However it ended: who saw no Finished of ours knows that it was wrong, and may begin anew. */
         if (is_guess && pin_guessed(&d->pin))
                 show_pin(d);
 }

@@ -72,7 +72,8 @@ const char *secure_sealed(const struct secure *s, uint16_t device); /* NULL: it 
 
 void secure_session_opened(struct secure *s, const struct session *session);
 void secure_session_closed(struct secure *s, const struct session *session);
-void secure_session_failed(struct secure *s, const struct session *session);
+/* is_guess: it had the key of the PIN that is shown */
+void secure_session_failed(struct secure *s, const struct session *session, bool is_guess);
 size_t secure_pin_key(struct secure *s, uint16_t device, uint8_t ret[TLS_PSK_MAX]);
 const char *secure_pin(const struct secure *s, uint16_t device); /* the one that is shown; NULL: none */
 

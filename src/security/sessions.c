@@ -99,7 +99,7 @@ static bool is_chosen_method(const struct svr *svr, const struct session *c) {
         case SVR_JUST_WORKS:
                 return c->tls->suite == TLS_ECDH_ANON_AES_128_CBC_SHA256;
         case SVR_RANDOM_PIN:
-                return c->tls->suite == TLS_ECDHE_PSK_AES_128_CBC_SHA256 && c->credid == CRED_ID_NONE;
+                return c->tls->suite == TLS_ECDHE_PSK_AES_128_CBC_SHA256 && sessions_has_pin(c);
         case SVR_MANUFACTURER:
                 return !tls_suite_is_psk(c->tls->suite);
         case SVR_NO_TRANSFER:

@@ -34,7 +34,7 @@ struct session {
         struct coap_peer peer;  /* its channel is the session's number */
         struct tls *tls;        /* NULL: a connection whose ClientHello is not whole yet */
         int32_t credid;         /* of the PSK, or of the authority; CRED_ID_NONE: none */
-        uint64_t key_hash;      /* of that PSK: another one may come under the same id */
+        uint64_t key_hash;      /* of that PSK, or of the PIN: another one may come in its place */
         uint64_t opened_ms, last_ms;
 
         bool is_client; /* we began it */
@@ -149,6 +149,10 @@ size_t sessions_seal(struct sessions *s, uint64_t now_ms, const struct coap_peer
 /* Says goodbye and forgets, with an event CLOSED. */
 void sessions_close(struct sessions *s, struct session *session);
 void sessions_close_device(struct sessions *s, uint16_t device);
+
+/* Of one that began while ownership is taken: is its key that of the PIN that is shown now? One that FAILED
+ * with it was a guess. */
+bool sessions_has_pin(const struct session *session);
 
 /* Those whose credential is gone (security.md 6). */
 void sessions_check(struct sessions *s, uint16_t device);

@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "security/cred.h"
 #include "security/crypto.h"
 #include "security/keys.h"
 #include "security/sessions_choose.h"
@@ -18,6 +19,31 @@ static bool is_pin_identity(struct span name) {
         return span_equal_string(name, KEY_PIN_IDENTITY);
 }
 
+static size_t find_pin(struct session *c, uint8_t ret[TLS_PSK_MAX]) {
+        const struct sessions_host *host = &c->table->config.host;
+        size_t n = host->pin(host->context, c->peer.device, ret);
+
+        if (n)
+                c->key_hash = coap_siphash(c->table->hash_key, span_of(ret, n));
+        return n;
+}
+
+/* A PIN that was guessed at too often is another one now: who began before has the key of none. */
+bool sessions_has_pin(const struct session *c) {
+        const struct sessions_host *host = &c->table->config.host;
+        const struct svr *svr = host->svr(host->context, c->peer.device);
+        uint8_t key[TLS_PSK_MAX];
+        size_t n;
+        bool same;
+
+        if (!svr || svr->machine.state != SVR_RFOTM || c->credid != CRED_ID_NONE || !c->key_hash)
+                return false;
+        n = host->pin(host->context, c->peer.device, key);
+        same = n && coap_siphash(c->table->hash_key, span_of(key, n)) == c->key_hash;
+        secret_wipe(key, sizeof(key));
+        return same;
+}
+
 /* security.md 4.3: before there is an owner the PIN alone, later credentials alone. */
 static size_t find_key(void *context, struct span name, uint8_t ret[TLS_PSK_MAX]) {
         struct session *c = context;
@@ -29,7 +55,7 @@ static size_t find_key(void *context, struct span name, uint8_t ret[TLS_PSK_MAX]
         if (!svr)
                 return 0;
         if (svr->machine.state == SVR_RFOTM)
-                return is_pin_identity(name) ? host->pin(host->context, c->peer.device, ret) : 0;
+                return is_pin_identity(name) ? find_pin(c, ret) : 0;
         if (name.n != sizeof(subject.bytes))
                 return 0;
         memcpy(subject.bytes, name.data, sizeof(subject.bytes));
@@ -53,6 +79,7 @@ static int begin_psk(struct session *c, const struct svr *svr, uint16_t suite, c
                 .first_message = hello->message_seq,
                 .first_record = hello->record_seq,
                 .keep_secrets = svr->machine.state == SVR_RFOTM,
+                .one_try = svr->machine.state == SVR_RFOTM,
                 .psk = find_key,
                 .context = c,
         };

@@ -232,12 +232,13 @@ static void mark_seen(struct tls_psk *p, uint64_t seq) {
         p->window |= UINT64_C(1) << (p->read_seq - seq);
 }
 
-/* A key that is not the right one shows here, and again when the peer repeats its flight. */
+/* A key that is not the right one shows here, and again when the peer repeats its flight; one that does not
+ * may be a stranger's. Where each is a guess, a second one would be a guess for nothing. */
 static void on_bad_record(struct tls_psk *p) {
         if (p->base.stream)
                 tls_psk_fail(p, p->base.state == TLS_HANDSHAKE ? TLS_FAILURE_KEY : TLS_FAILURE_PROTOCOL,
                              TLS_ALERT_BAD_RECORD_MAC, "a record of it does not open with our key");
-        else if (p->base.state == TLS_HANDSHAKE && ++p->handshake->n_bad >= BAD_MAX)
+        else if (p->base.state == TLS_HANDSHAKE && (p->config.one_try || ++p->handshake->n_bad >= BAD_MAX))
                 tls_psk_fail(p, TLS_FAILURE_KEY, TLS_ALERT_BAD_RECORD_MAC,
                              "a record of it does not open with our key");
 }

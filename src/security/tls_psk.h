@@ -27,6 +27,7 @@ struct tls_psk_config {
         uint16_t first_message;
         uint64_t first_record;
         bool keep_secrets; /* for tls_secrets(): of an ownership transfer */
+        bool one_try; /* the key may be guessed: the first record that does not open ends the handshake */
         /* The key that goes with this name: the identity that the client gave, the hint that the server gave.
          * Return: its bytes; 0: none. A server then goes on with a random one, so that nobody learns which
          * names there are; a client gives up. */

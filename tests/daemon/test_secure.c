@@ -535,10 +535,7 @@ static void a_transfer_that_was_cut_off_leaves_nothing(void **state) {
 }
 
 static void a_pin_is_shown_guessed_and_gone(void **state) {
-        struct tls tls = { .failure = TLS_FAILURE_KEY, .was_named = true };
-        struct tls gone = { .failure = TLS_FAILURE_TIMEOUT, .was_named = true }; /* it said no more */
-        struct tls looking = { .failure = TLS_FAILURE_TIMEOUT }; /* it never came to the key */
-        const struct session silent = { .tls = &gone }, unnamed = { .tls = &looking };
+        struct tls tls = { .failure = TLS_FAILURE_KEY };
         const struct session wrong = { .tls = &tls }, right = { .svr = { .onboarding = true } };
         uint8_t key[TLS_PSK_MAX];
         char first[PIN_DIGITS + 1];
@@ -551,16 +548,18 @@ static void a_pin_is_shown_guessed_and_gone(void **state) {
         assert_int_equal(secure_pin_key(w.secure, 0, key), KEY_PSK);
         strcpy(first, w.pin);
         for (unsigned i = 1; i < PIN_GUESSES_MAX; i++)
-                secure_session_failed(w.secure, i % 2 ? &silent : &wrong);
+                secure_session_failed(w.secure, &wrong, true);
         for (unsigned i = 0; i < 10; i++)
-                secure_session_failed(w.secure, &unnamed);
+                secure_session_failed(w.secure, &wrong, false);
         assert_string_equal(w.pin, first);
-        secure_session_failed(w.secure, &wrong);
+        secure_session_failed(w.secure, &wrong, true);
         assert_string_not_equal(w.pin, first); /* another one, which is shown */
         assert_int_equal(strlen(w.pin), PIN_DIGITS);
         secure_session_opened(w.secure, &right);
         assert_string_equal(w.pin, "");
         assert_int_equal(secure_pin_key(w.secure, 0, key), 0);
+        secure_session_failed(w.secure, &wrong, true); /* at none */
+        assert_string_equal(w.pin, "");
 }
 
 static void local_applications_have_other_ways(void **state) {

@@ -24,6 +24,8 @@ struct world {
         enum tls_failure failure;
         char heard[64];
         bool has_pin;
+        uint8_t pin[16];
+        unsigned n_guesses; /* failed, with the key of the PIN */
 };
 
 static const struct svr *host_svr(void *context, uint16_t device) {
@@ -35,7 +37,7 @@ static const struct svr *host_svr(void *context, uint16_t device) {
 static size_t host_pin(void *context, uint16_t device, uint8_t ret[TLS_PSK_MAX]) {
         struct world *w = context;
 
-        memcpy(ret, pin_key, 16);
+        memcpy(ret, w->pin, 16);
         return w->has_pin ? 16 : 0;
 }
 
@@ -56,6 +58,7 @@ static int setup(void **state) {
 
         assert_non_null(w);
         w->now_ms = 100000;
+        memcpy(w->pin, pin_key, sizeof(w->pin));
         svr_init(&w->svr, &device);
         svr_reset(&w->svr, &device_id);
         assert_int_equal(sessions_new(&w->sessions, &config), 0);
@@ -139,6 +142,9 @@ static void pop(struct world *w) {
                         break;
                 case SESSION_FAILED:
                         w->n_failed++;
+                        w->n_guesses += sessions_has_pin(e.session);
+                        if (w->n_guesses == 3) /* as the daemon has it */
+                                w->pin[0]++;
                         w->failure = e.session->tls ? e.session->tls->failure : TLS_FAILURE_NONE;
                         break;
                 case SESSION_NONE:
@@ -645,6 +651,68 @@ static void a_method_that_was_chosen_since_shuts_out_who_began_before(void **sta
         }
 }
 
+/* The last flight of a client in two: the key is named, and the rest, which shows that it is right, comes
+ * later. */
+struct held {
+        uint8_t bytes[TLS_RECORD_MAX];
+        size_t n;
+};
+
+static void name_the_key(struct client *c, struct held *ret) {
+        struct world *w = c->world;
+        size_t n, n_first;
+
+        step(c);
+        step(c);
+        n = tls_transmit(c->tls, w->now_ms, ret->bytes, sizeof(ret->bytes));
+        n_first = 13u + (size_t)(ret->bytes[11] << 8 | ret->bytes[12]);
+        assert_true(n > n_first);
+        sessions_receive(w->sessions, w->now_ms, &c->peer, ret->bytes, n_first);
+        pop(w);
+        ret->n = n - n_first;
+        memmove(ret->bytes, ret->bytes + n_first, ret->n);
+}
+
+/* A crowd that has the key of one PIN, and guesses all at once: three guesses, and then not even the right
+ * one opens. Whoever had the key of the one before is no guess at the next. */
+static void a_crowd_has_three_guesses_at_a_pin(void **state) {
+        enum { N = 40 };
+        static const uint8_t wrong[16] = { 7 };
+        static struct held held[N];
+        struct world *w = *state;
+        struct client crowd[N], other = client_of(w, 9000, pin_key), tool = client_of(w, 9001, pin_key);
+        uint8_t pin[16];
+
+        w->svr.doxm.oxmsel = SVR_RANDOM_PIN;
+        w->has_pin = true;
+        for (unsigned i = 0; i < N; i++) {
+                crowd[i] = client_of(w, (uint16_t)(4000 + i), i == N - 1 ? pin_key : wrong);
+                crowd[i].peer.remote_ip[15] = (uint8_t)i;
+                begin(&crowd[i], PSK, span_of_string(KEY_PIN_IDENTITY));
+                name_the_key(&crowd[i], &held[i]);
+        }
+        begin(&other, PSK, SPAN_LITERAL("somebody")); /* a random key: no guess */
+        run(&other);
+        assert_int_equal(w->n_failed, 1);
+        assert_int_equal(w->n_guesses, 0);
+        for (unsigned i = 0; i < N; i++) {
+                assert_int_equal(w->n_guesses, ocf_min_u64(i, 3)); /* each at once: it has one try */
+                sessions_receive(w->sessions, w->now_ms, &crowd[i].peer, held[i].bytes, held[i].n);
+                pop(w);
+                tls_free(crowd[i].tls);
+        }
+        assert_int_equal(w->n_opened, 0);
+        assert_int_equal(w->n_failed, N + 1);
+        assert_int_equal(w->n_guesses, 3);
+        memcpy(pin, w->pin, sizeof(pin));
+        tool.key = pin;
+        begin(&tool, PSK, span_of_string(KEY_PIN_IDENTITY));
+        run(&tool);
+        assert_int_equal(w->n_opened, 1);
+        tls_free(other.tls);
+        tls_free(tool.tls);
+}
+
 /* A handshake with the key of a life before a reset does not become a transfer. */
 static void an_owner_of_before_the_reset_takes_nothing(void **state) {
         struct world *w = *state;
@@ -745,6 +813,7 @@ int main(void) {
                 TEST(silence_ends_a_session),
                 TEST(a_session_goes_with_its_credential),
                 TEST(a_method_that_was_chosen_since_shuts_out_who_began_before),
+                TEST(a_crowd_has_three_guesses_at_a_pin),
                 TEST(an_owner_of_before_the_reset_takes_nothing),
                 TEST(a_key_that_goes_during_the_handshake),
                 TEST(a_key_that_is_replaced_under_its_id),
