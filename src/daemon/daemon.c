@@ -80,9 +80,7 @@ static void on_received(void *context) {
         /* answers leave in daemon_settle() */
 }
 
-static void on_changed(void *context) {
-        struct daemon *d = context;
-
+void daemon_endpoints_changed(struct daemon *d) {
         for (uint16_t i = 0; i < d->model->n_devices; i++) {
                 const struct device_endpoint *endpoints;
                 size_t n = net_endpoints(d->net, i, &endpoints);
@@ -94,6 +92,10 @@ static void on_changed(void *context) {
                 }
         }
         d->status_is_stale = true;
+}
+
+static void on_changed(void *context) {
+        daemon_endpoints_changed(context);
 }
 
 static void on_lost(void *context, const uint8_t *ip, uint32_t interface) {
@@ -163,6 +165,7 @@ static uint64_t next_deadline(const struct daemon *d) {
         uint64_t due = ocf_min_u64(pipeline_deadline(d->pipeline), model_deadline(d->model));
 
         due = ocf_min_u64(due, secure_link_deadline(d->link));
+        due = ocf_min_u64(due, client_deadline(d->client));
         return ocf_min_u64(due, secure_deadline(d->secure));
 }
 
@@ -176,6 +179,7 @@ static void daemon_settle(struct daemon *d) {
         tell(d);
         channels_flush(d->channels);
         secure_wake(d->secure);
+        client_wake(d->client);
         pipeline_wake(d->pipeline);
         secure_link_wake(d->link);
         net_flush(d->net);
@@ -307,6 +311,13 @@ static int open_model(struct daemon *d) {
         return 0;
 }
 
+static void on_reply(void *context, const struct coap_event *e) {
+        struct daemon *d = context;
+
+        if (d->client)
+                outgoing_reply(client_outgoing(d->client), e);
+}
+
 static int open_pipeline(struct daemon *d) {
         struct pipeline_config config = {
                 .model = d->model,
@@ -317,6 +328,7 @@ static int open_pipeline(struct daemon *d) {
                 .svr = daemon_svr,
                 .wall = daemon_wall,
                 .secure_request = daemon_secure_request,
+                .reply = on_reply,
                 .close_stream = on_close_stream,
                 .context = d,
         };
@@ -462,6 +474,8 @@ struct daemon *daemon_free(struct daemon *d) {
                 uv_run(&d->loop, UV_RUN_DEFAULT); /* only closing handles are left */
                 (void)uv_loop_close(&d->loop);
         }
+        d->client = client_free(d->client);
+        d->tool = tool_free(d->tool);
         d->model = model_free(d->model);
         d->pipeline = pipeline_free(d->pipeline);
         d->link = secure_link_free(d->link);

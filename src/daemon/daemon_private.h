@@ -7,6 +7,7 @@
 #include "daemon/apps.h"
 #include "daemon/bus_loop.h"
 #include "daemon/channel.h"
+#include "daemon/client.h"
 #include "daemon/config.h"
 #include "daemon/deadline_timer.h"
 #include "daemon/net.h"
@@ -17,6 +18,7 @@
 #include "daemon/secure_link.h"
 #include "daemon/status.h"
 #include "daemon/store.h"
+#include "daemon/tool.h"
 
 #include <uv.h>
 
@@ -31,6 +33,8 @@ struct daemon {
         struct net *net;
         struct secure *secure;    /* NULL until the devices are there */
         struct secure_link *link; /* likewise */
+        struct tool *tool;        /* likewise, as the next */
+        struct client *client;
         struct pin_command *pin_command;
         struct bus *bus;
         struct bus_loop *bus_loop;
@@ -69,6 +73,9 @@ void daemon_denied(void *context, const struct ocf_request *request, const struc
 #define DAEMON_PEER_TEXT 64
 const char *daemon_peer_text(const struct coap_peer *p,
                              char buf[static DAEMON_PEER_TEXT]); /* address and port */
+
+/* daemon.c: the addresses or ports of a device are others now. */
+void daemon_endpoints_changed(struct daemon *d);
 
 /* Ends daemon_run() with this error. */
 void daemon_fail(struct daemon *d, int error);

@@ -175,14 +175,32 @@ static void host_certificate_peer(void *context, const struct tls *tls, struct u
 }
 
 static void on_opened(void *context, struct session *session) {
+        struct daemon *d = context;
+
+        if (session->is_client) {
+                outgoing_opened(client_outgoing(d->client), session);
+                return;
+        }
         secure_session_opened(((struct daemon *)context)->secure, session);
 }
 
 static void on_closed(void *context, const struct session *session) {
+        struct daemon *d = context;
+
+        if (d->client) /* one that the peer began may carry requests of ours as well */
+                outgoing_closed(client_outgoing(d->client), session);
+        if (session->is_client)
+                return;
         secure_session_closed(((struct daemon *)context)->secure, session);
 }
 
 static void on_failed(void *context, const struct session *session) {
+        struct daemon *d = context;
+
+        if (session->is_client) {
+                outgoing_failed(client_outgoing(d->client), session);
+                return;
+        }
         secure_session_failed(((struct daemon *)context)->secure, session, sessions_has_pin(session));
 }
 
@@ -332,5 +350,11 @@ int daemon_open_secure(struct daemon *d) {
                 r = secure_new(&d->secure, &config);
         if (!r)
                 r = open_link(d);
+        if (!r)
+                r = tool_new(&d->tool, d);
+        if (!r)
+                r = client_new(&d->client, d);
+        if (!r && tool_exists(d->tool))
+                daemon_endpoints_changed(d);
         return r ? r : store_start(d->store, &d->loop);
 }

@@ -140,6 +140,10 @@ void out_channel_close(struct out_channel *c) {
         make_due(c);
 }
 
+bool out_channel_is_secure(const struct out_channel *c) {
+        return c->spec.kind != OUT_CLEAR;
+}
+
 const struct session *out_channel_session(const struct out_channel *c) {
         return c->state == CHANNEL_OPEN && c->peer.channel
                        ? secure_link_find(c->outgoing->config.link, &c->peer)

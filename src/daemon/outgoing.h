@@ -87,6 +87,8 @@ struct out_channel *out_channel_release(struct out_channel *c);
 /* Says goodbye to the session, if there is one. */
 void out_channel_close(struct out_channel *c);
 
+bool out_channel_is_secure(const struct out_channel *c);
+
 /* The session, once it is open; NULL: none. */
 const struct session *out_channel_session(const struct out_channel *c);
 
