@@ -3,7 +3,7 @@ What is told of who was refused."""
 import pathlib
 import socket
 
-from harness import equal, eventually, main, shell, test
+from harness import equal, eventually, main, own_mounts, shell, test
 from test_onboarding import secure_packages, start
 
 ENTRY = "94ab0e6d3c5f47289f1d3b5d7e9a024c"
@@ -29,6 +29,7 @@ class Journal:
 
     def __init__(self):
         place = pathlib.Path("/run")
+        own_mounts()
         shell(f"mount -t tmpfs journal {place}")
         place.joinpath("systemd/journal").mkdir(parents=True)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

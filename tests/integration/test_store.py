@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import time
 
-from harness import equal, eventually, main, raises, shell, test
+from harness import equal, eventually, main, own_mounts, raises, shell, test
 from test_onboarding import Refused, start
 
 SECURITY = ("/org/ocfd/device/0", "Security1")
@@ -160,6 +160,7 @@ def files_changed_while_it_is_away(w):
 
 
 def mount_state(w, options):
+    own_mounts()
     (w.directory / "state").mkdir(mode=0o700, exist_ok=True)
     shell(f"mount -t tmpfs -o mode=0700,{options} store {w.directory / 'state'}")
 

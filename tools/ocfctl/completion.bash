@@ -13,7 +13,7 @@ _ocfctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} command='' i
     local commands='status apps resources serve get set observe monitor
         owner reset pin cred acl audit sessions store doctor'
-    local options='--bus --device --timeout --json --no-legend --quiet --help --version'
+    local options='--bus --device --timeout --json --no-legend --no-ask-password --quiet --help --version'
     local _ocfctl_bus=()
 
     # bash splits at "=" and ":", so that an address comes in several words: they are joined again

@@ -38,7 +38,7 @@ struct ctl {
         const char *bus_address; /* "system", "session", or an address */
         const char *device;      /* as it was typed; NULL: the first one */
         uint64_t timeout_ms;
-        bool is_json, is_quiet, has_legend;
+        bool is_json, is_quiet, has_legend, asks_nobody;
 
         /* of some */
         const char *types[OCFCTL_STRINGS_MAX], *interfaces[OCFCTL_STRINGS_MAX];

@@ -16,6 +16,7 @@ enum {
         OPT_TIMEOUT,
         OPT_JSON,
         OPT_NO_LEGEND,
+        OPT_NO_ASK_PASSWORD,
         OPT_VERSION,
         OPT_RT,
         OPT_IF,
@@ -38,6 +39,8 @@ static const struct row {
         { "timeout", "SECONDS", "how long to wait for an answer (5)", OPT_TIMEOUT, 0 },
         { "json", NULL, "JSON: one object, or one a line where the command goes on", OPT_JSON, 0 },
         { "no-legend", NULL, "tables without their first line", OPT_NO_LEGEND, 0 },
+        { "no-ask-password", NULL, "ask nobody for a password: what needs one is denied", OPT_NO_ASK_PASSWORD,
+          0 },
         { "quiet", NULL, "no hints (also -q)", 'q', 0 },
         { "help", NULL, "this (also -h)", 'h', 0 },
         { "version", NULL, "the version of ocfctl", OPT_VERSION, 0 },
@@ -147,6 +150,9 @@ static int take(struct ctl *c, int option) {
                 return -1;
         case OPT_NO_LEGEND:
                 c->has_legend = false;
+                return -1;
+        case OPT_NO_ASK_PASSWORD:
+                c->asks_nobody = true;
                 return -1;
         case 'q':
                 c->is_quiet = true;

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define PASSWORD_MS 120000u
 
@@ -38,12 +37,15 @@ int security_find_device(struct ctl *c, char **ret_path) {
 }
 
 int security_send(struct ctl *c, sd_bus_message *m, sd_bus_message **ret_reply) {
-        bool has_person = isatty(STDIN_FILENO);
+        bool has_person = ask_is_possible(c);
+        struct ask ask;
         int r = sd_bus_message_set_allow_interactive_authorization(m, has_person), code;
 
         if (r < 0)
                 return bus_trouble(c, r);
+        ask_begin(c, &ask);
         code = bus_call(c, m, has_person ? PASSWORD_MS + c->timeout_ms : c->timeout_ms, ret_reply);
+        ask_end(&ask);
         if (code == EXIT_DENIED)
                 hint(c, "that is for administrators: sudo, polkit's rules for org.ocfd.*, or AdminGroup= in "
                         "ocfd.conf(5)");

@@ -8,6 +8,8 @@
 
 #include "ctl.h"
 
+#include <sys/types.h>
+
 /* The object path of the chosen device, or of the first one. Return: exit code. */
 int security_find_device(struct ctl *c, char **ret_path);
 
@@ -15,6 +17,14 @@ int security_find_device(struct ctl *c, char **ret_path);
 int security_call(struct ctl *c, sd_bus_message **ret_reply, const char *path, const char *member,
                   const char *types, ...);
 int security_send(struct ctl *c, sd_bus_message *m, sd_bus_message **ret_reply);
+
+/* ask.c: while a call runs that may want a password. */
+struct ask {
+        pid_t agent; /* 0: none */
+};
+bool ask_is_possible(const struct ctl *c); /* is there somebody, at a terminal? */
+void ask_begin(const struct ctl *c, struct ask *ret);
+void ask_end(struct ask *a);
 
 /* The properties of Security1 as names of ours; NULL where there is none. */
 json_t *security_json(const json_t *properties);
