@@ -68,6 +68,7 @@ static void connection_drop(struct bus *b, uint64_t now_us, int error) {
                 if (b->state == BUS_READY || !list_is_empty(&b->clients))
                         b->control->bus_lost(b->control->context);
                 bus_clients_drop(b);
+                bus_jobs_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
         b->state = BUS_WAITING;
@@ -97,6 +98,16 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
+static int add_objects_of_client(struct bus *b) {
+        int r = bus_network_add(b);
+
+        if (r >= 0)
+                r = bus_remote_add(b);
+        if (r >= 0)
+                r = bus_tool_add(b);
+        return r < 0 ? r : bus_job_add(b);
+}
+
 static int add_objects(struct bus *b) {
         int r = bus_clients_watch(b);
 
@@ -110,7 +121,9 @@ static int add_objects(struct bus *b) {
                 r = bus_security_add(b);
         if (r >= 0)
                 r = bus_store_add(b);
-        return r < 0 ? r : bus_resource_add(b);
+        if (r >= 0)
+                r = bus_resource_add(b);
+        return r < 0 || !b->control->client.remotes ? r : add_objects_of_client(b);
 }
 
 static int connect_to(struct bus *b) {
@@ -151,6 +164,10 @@ int bus_new(struct bus **ret, const struct bus_control *control, const char *add
         list_init(&b->calls);
         list_init(&b->agents);
         list_init(&b->questions);
+        list_init(&b->jobs);
+        list_init(&b->pins);
+        list_init(&b->rounds);
+        list_init(&b->observed);
         b->state = BUS_WAITING;
         b->wanted = ocf_duplicate_string(address);
         b->address = address_of(address);
@@ -166,10 +183,13 @@ int bus_new(struct bus **ret, const struct bus_control *control, const char *add
 struct bus *bus_free(struct bus *b) {
         if (!b)
                 return NULL;
+        bus_pins_free(b); /* so that nobody is told that they said nothing */
         if (b->bus) {
                 bus_clients_drop(b);
+                bus_jobs_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
+        bus_rounds_orphan(b, NULL);
         LIST_FOR_EACH_SAFE(i, &b->requests) /* answered later, if at all: nobody is told */
         list_unlink(i);
         ocf_free(b->wanted);
@@ -207,7 +227,7 @@ uint64_t bus_deadline(struct bus *b) {
                 deadline = b->pause_us;
         else if (sd_bus_get_timeout(b->bus, &deadline) < 0)
                 deadline = OCF_NEVER;
-        return ocf_min_u64(deadline, b->calls_due_us);
+        return ocf_min_u64(deadline, ocf_min_u64(b->calls_due_us, b->pins_due_us));
 }
 
 /* While it is congested sd-bus has its turn every few ms: it writes what it can, and reads one message at
@@ -245,6 +265,7 @@ int bus_process(struct bus *b, uint64_t now_us) {
                 return 0;
         }
         bus_calls_expire(b, now_us);
+        bus_pins_expire(b, now_us);
         if (!process_congestion(b, now_us))
                 return 0;
         r = sd_bus_process(b->bus, NULL);
@@ -263,6 +284,10 @@ int bus_process(struct bus *b, uint64_t now_us) {
 
 void bus_get_status(const struct bus *b, struct bus_status *ret) {
         *ret = (struct bus_status){ .state = b->state, .last_error = b->last_error, .address = b->wanted };
+}
+
+bool bus_has_client(const struct bus *b) {
+        return b->bus && sd_bus_is_ready(b->bus) > 0 && b->control->client.remotes;
 }
 
 void bus_tell(struct bus *b, const struct model_event *event) {

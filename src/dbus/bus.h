@@ -16,10 +16,13 @@
 #include "dbus/control.h"
 
 struct bus;
+struct remote_event;
 
 /* address: "system", "session" or a D-Bus address. The control stays the caller's. */
 int bus_new(struct bus **ret, const struct bus_control *control, const char *address);
-struct bus *bus_free(struct bus *b); /* releases the name, flushes nothing that would block */
+/* Releases the name, flushes nothing that would block. What the control began for callers is ended through
+ * it; what it answers later is heard by nobody. */
+struct bus *bus_free(struct bus *b);
 
 int bus_fd(const struct bus *b);
 int bus_events(struct bus *b);
@@ -43,11 +46,25 @@ void bus_get_status(const struct bus *b, struct bus_status *ret);
 void bus_tell(struct bus *b, const struct model_event *event);
 void bus_tell_status(struct bus *b); /* interfaces, notices or the security of a device changed */
 
+/* Other devices (control_client.h); each tells what is different since it was told last. */
+void bus_tell_remote(struct bus *b, const struct remote_event *event);
+void bus_tell_client(struct bus *b);               /* a round, or the addresses */
+void bus_tell_tool(struct bus *b);                 /* the onboarding tool, or what it owns */
+void bus_tell_job(struct bus *b, uint32_t number); /* it goes on, is over, or is forgotten */
+
 /*
  * Has everybody who waits for it (Agent1) show the PIN with which a tool takes ownership of the device, for
  * so many seconds. pin NULL: it is not good any more. Return: how many were asked.
  */
 unsigned bus_show_pin(struct bus *b, uint16_t device, const char *pin, uint32_t seconds);
 bool bus_has_agent(const struct bus *b); /* somebody would show it */
+
+/*
+ * Has everybody who waits for it ask a person for the PIN that a device shows, for so many seconds; the name
+ * is for people. Ends when the job is not in its state "pin" any more (bus_tell_job()). Return: how many were
+ * asked; not 0: control.client.job_pin() follows, once, unless the job ends it.
+ */
+unsigned bus_ask_pin(struct bus *b, uint32_t job, const struct uuid *device, const char *name,
+                     uint32_t seconds);
 
 #endif

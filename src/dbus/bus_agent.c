@@ -6,26 +6,21 @@
 
 /*
  * Agents (Agent1): who shows a PIN to the person before the device. Only
- * administrators may be one, since who sees the PIN can take the device. They
- * are told, not asked: nothing waits for what they answer.
+ * administrators may be one, since who sees the PIN can take the device. Of a
+ * PIN of ours they are told: nothing waits for what they answer. Those of other
+ * devices they are asked for (bus_pin.c).
  */
 
-struct agent {
-        struct list link;
-        struct bus_client *client;
-        char *path;
-};
-
-static void agent_free(struct bus *b, struct agent *a) {
+static void agent_free(struct bus *b, struct bus_agent *a) {
         list_unlink(&a->link);
         b->n_agents--;
         ocf_free(a->path);
         ocf_free(a);
 }
 
-static struct agent *agent_find(const struct bus *b, const struct bus_client *client, const char *path) {
+static struct bus_agent *agent_find(const struct bus *b, const struct bus_client *client, const char *path) {
         LIST_FOR_EACH(i, &b->agents) {
-                struct agent *a = LIST_ENTRY(i, struct agent, link);
+                struct bus_agent *a = LIST_ENTRY(i, struct bus_agent, link);
 
                 if (a->client == client && strcmp(a->path, path) == 0)
                         return a;
@@ -37,12 +32,12 @@ static bool is_full(const struct bus *b, const struct bus_client *client) {
         size_t n = 0;
 
         LIST_FOR_EACH(i, &b->agents)
-        n += LIST_ENTRY(i, struct agent, link)->client->caller.uid == client->caller.uid;
+        n += LIST_ENTRY(i, struct bus_agent, link)->client->caller.uid == client->caller.uid;
         return b->n_agents >= AGENTS_MAX || n >= UID_AGENTS_MAX;
 }
 
 static int agent_new(struct bus *b, struct bus_client *client, const char *path) {
-        struct agent *a = ocf_new(struct agent);
+        struct bus_agent *a = ocf_new(struct bus_agent);
 
         if (!a)
                 return -ENOMEM;
@@ -82,7 +77,7 @@ int bus_register_agent(struct bus *b, struct bus_client *client, sd_bus_message 
 }
 
 int bus_unregister_agent(struct bus *b, struct bus_client *client, sd_bus_message *m) {
-        struct agent *a;
+        struct bus_agent *a;
         const char *path;
         int r = sd_bus_message_read_basic(m, 'o', &path);
 
@@ -92,21 +87,24 @@ int bus_unregister_agent(struct bus *b, struct bus_client *client, sd_bus_messag
         if (!a)
                 return bus_reply_fault(m, FAULT_NOT_FOUND, "You have no such agent");
         agent_free(b, a);
+        bus_pins_drop(client, path);
         return sd_bus_reply_method_return(m, NULL);
 }
 
 void bus_agents_drop(struct bus_client *client) {
         LIST_FOR_EACH_SAFE(i, &client->bus->agents) {
-                struct agent *a = LIST_ENTRY(i, struct agent, link);
+                struct bus_agent *a = LIST_ENTRY(i, struct bus_agent, link);
 
                 if (a->client == client)
                         agent_free(client->bus, a);
         }
+        bus_pins_drop(client, NULL);
 }
 
 /* ---- what they are told ---- */
 
-static int tell(struct bus *b, const struct agent *a, const char *device, const char *pin, uint32_t seconds) {
+static int tell(struct bus *b, const struct bus_agent *a, const char *device, const char *pin,
+                uint32_t seconds) {
         sd_bus_message *m = NULL;
         int r = sd_bus_message_new_method_call(b->bus, &m, a->client->name, a->path, BUS_NAME ".Agent1",
                                                pin ? "ShowPin" : "Cancel");
@@ -133,7 +131,7 @@ unsigned bus_show_pin(struct bus *b, uint16_t device, const char *pin, uint32_t 
         if (!b->bus)
                 return 0;
         LIST_FOR_EACH(i, &b->agents) {
-                struct agent *a = LIST_ENTRY(i, struct agent, link);
+                struct bus_agent *a = LIST_ENTRY(i, struct bus_agent, link);
 
                 /* Who does not read what it is sent would have us pile it up. */
                 if (bus_client_may_signal(a->client) &&

@@ -33,10 +33,12 @@ static void client_free(struct bus_client *c) {
         c->is_gone = true;
         while (!list_is_empty(&c->waiting))
                 waiting_free(c, LIST_ENTRY(list_first(&c->waiting), struct waiting, link));
-        bus_requests_orphan(c->bus, c);
+        bus_requests_orphan(b, c);
+        bus_rounds_orphan(b, c);
         bus_questions_drop(c);
         bus_agents_drop(c);
         bus_subscribers_drop(c);
+        bus_observers_drop(c);
         bus_handlers_lost(c);
         bus_updates_drop(c);
         sd_bus_slot_unref(c->match);
@@ -73,6 +75,10 @@ bool bus_client_may_request(const struct bus_client *c, size_t n_bytes) {
                 n_bytes += other->n_bytes;
         }
         return n_requests < UID_REQUESTS_MAX && n_bytes <= UID_BYTES_MAX;
+}
+
+bool bus_client_may_observe(const struct bus_client *c) {
+        return c->n_subscribers + c->n_observers < CLIENT_SUBSCRIBERS_MAX;
 }
 
 /* It is gone: what it registered first, so that nobody calls it any more. */
@@ -198,6 +204,7 @@ static int client_new(struct bus *b, const char *name, struct bus_client **ret) 
         c->bus = b;
         list_init(&c->waiting);
         list_init(&c->subscribers);
+        list_init(&c->observers);
         list_init(&c->handlers);
         list_init(&c->updates);
         list_init(&c->queue);

@@ -12,7 +12,12 @@
  *     bus_request.c      requests of local apps
  *     bus_subscriber.c   local observers
  *     bus_security.c     Security1      bus_store.c        Store1
- *     bus_agent.c        Agent1, of those who show a PIN
+ *     bus_agent.c        Agent1, of those who show a PIN or ask for one (bus_pin.c)
+ *     bus_network.c      Client1        bus_remote_path.c  paths of what others have
+ *     bus_remote_device.c  RemoteDevice1           bus_remote_resource.c  RemoteResource1
+ *     bus_observer.c     those who follow a resource of another device
+ *     bus_tool.c         OnboardingTool1           bus_tool_arguments.c   what its calls say
+ *     bus_job.c          Job1           bus_told.c         what was told of properties
  *     bus_authority.c    who may administer: polkit, or without it root and a group
  *     bus_fault.c        faults as D-Bus errors
  */
@@ -30,7 +35,9 @@
 #define BUS_DEVICES            BUS_ROOT "/device"
 #define BUS_APPS               BUS_ROOT "/app"
 #define BUS_RESOURCES          BUS_ROOT "/resource"
-#define BUS_PATH_MAX           64
+#define BUS_REMOTES            BUS_ROOT "/remote"
+#define BUS_JOBS               BUS_ROOT "/job"
+#define BUS_PATH_MAX           80
 #define BUS_VALUE_MAX          (1024u * 1024) /* of one value, as normal form */
 
 #define CLIENT_WAITING_MAX     64   /* messages that wait for the credentials of their sender */
@@ -40,21 +47,30 @@
 #define CLIENT_WINDOW          16   /* signals to one connection without proof that it reads */
 #define UID_REQUESTS_MAX       1024 /* requests of one user under way */
 #define UID_BYTES_MAX          (32u * 1024 * 1024) /* of the values in them */
+#define UID_JOBS_MAX           256                 /* jobs of one user that are not over */
+#define CLIENT_ROUNDS_MAX      8                   /* rounds of discovery that one connection waits for */
 
 /* Replies that we wait for at once; together below the 128 of dbus-daemon's max_replies_per_connection. */
-#define CALLS_SENT_MAX    96 /* from handlers */
+#define CALLS_SENT_MAX    80 /* from handlers */
 #define UID_SENT_MAX      64 /* from those of one user */
 #define CLIENT_SENT_SHARE 16 /* from those of one app, when others want theirs */
 #define CLIENT_OWED_MAX   8  /* answers past their time, until it is asked nothing more */
 #define PINGS_MAX         24 /* from those who have yet to prove that they read */
 #define UID_PINGS_MAX     8
-#define QUESTIONS_MAX     6 /* from polkit, which may be waiting for a password */
+#define PINS_ASKED_MAX    16 /* from agents, who ask a person */
+#define QUESTIONS_MAX     6  /* from polkit, which may be waiting for a password */
 #define UID_QUESTIONS_MAX 3
 
 #define AGENTS_MAX        16
 #define UID_AGENTS_MAX    4
 
 struct bus_security_told; /* what was told of a device: bus_security.c */
+
+/* bus_told.c: what was told of properties, so that only what is different is told again */
+#define BUS_TOLD_MAX 8
+struct bus_told {
+        uint64_t digests[BUS_TOLD_MAX];
+};
 
 struct bus {
         const struct bus_control *control;
@@ -81,6 +97,14 @@ struct bus {
         uint64_t n_asked;               /* questions to polkit, ever */
         struct bus_security_told *told; /* n_told of them */
         size_t n_told;
+        struct list jobs;     /* that were told of */
+        bool is_starting_job; /* nobody is told of it before the one who started it */
+        struct list pins;     /* agents who were asked for one */
+        size_t n_pins;
+        uint64_t pins_due_us; /* as calls_due_us */
+        struct list rounds;   /* callers who wait for devices to be heard */
+        struct list observed; /* remote resources that are followed */
+        struct bus_told tool_told, network_told;
 };
 
 /* A connection on the bus that has called us. Kept until it leaves. */
@@ -92,9 +116,10 @@ struct bus_client {
         bool is_known;       /* the bus has said who it is */
         struct list waiting; /* its messages, until then */
         bool is_gone;        /* it is being forgotten: nothing is sent to it any more */
-        size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers, n_questions;
+        size_t n_waiting, n_requests, n_calls, n_sent, n_owed, n_subscribers, n_questions, n_rounds,
+                n_observers;
         size_t n_bytes; /* of values in its requests */
-        struct list subscribers, handlers, updates;
+        struct list subscribers, observers, handlers, updates;
         struct list queue;       /* calls to its handlers that wait for their turn */
         struct channel *channel; /* for its handlers, beside the bus; NULL: none */
         sd_bus_slot *match, *credentials, *ping;
@@ -116,6 +141,7 @@ int bus_client_method(struct bus *b, sd_bus_message *m,
                       bus_method method); /* calls it as soon as the caller is known */
 void bus_clients_drop(struct bus *b);     /* the bus is lost */
 int bus_clients_watch(struct bus *b);     /* of this connection to the bus */
+bool bus_client_may_observe(const struct bus_client *c);
 bool bus_client_may_request(const struct bus_client *c,
                             size_t n_bytes); /* or its user has enough under way */
 
@@ -138,6 +164,23 @@ const char *bus_path(char buf[static BUS_PATH_MAX], const char *parent, uint64_t
 bool bus_path_number(const char *path, const char *parent, uint64_t *ret);
 int bus_nodes_free(char **nodes); /* of an enumerator that ran out of memory; returns -ENOMEM */
 
+/* bus_remote_path.c: "/org/ocfd/remote/UUID" with '_' for '-', and "/N" behind it */
+const char *bus_remote_path(char buf[static BUS_PATH_MAX], const struct uuid *id);
+const char *bus_remote_resource_path(char buf[static BUS_PATH_MAX], const struct uuid *id, uint32_t number);
+bool bus_remote_parse(const char *path, struct uuid *ret_id, uint32_t *ret_number); /* number 0: the device */
+/* Of a device on the network, or of one of ours. */
+const char *bus_any_device_path(const struct bus *b, char buf[static BUS_PATH_MAX], const struct uuid *id);
+bool bus_any_device_parse(const struct bus *b, const char *path, struct uuid *ret);
+int bus_append_devices(const struct bus *b, sd_bus_message *m, const struct uuid *ids, size_t n); /* ao */
+
+/* bus_told.c */
+void bus_told_text(struct bus_told *t, size_t property,
+                   const char *text); /* of a list: one after the other */
+void bus_told_number(struct bus_told *t, size_t property, uint64_t number);
+/* names: of the properties, NULL ends them. */
+void bus_tell_different(struct bus *b, const char *path, const char *interface, const char *const *names,
+                        struct bus_told *told, const struct bus_told *now);
+
 /* The objects: vtables on b->bus; slots float. */
 int bus_manager_add(struct bus *b);
 int bus_device_add(struct bus *b);
@@ -145,6 +188,10 @@ int bus_application_add(struct bus *b);
 int bus_resource_add(struct bus *b);
 int bus_security_add(struct bus *b);
 int bus_store_add(struct bus *b);
+int bus_network_add(struct bus *b);
+int bus_remote_add(struct bus *b);
+int bus_tool_add(struct bus *b);
+int bus_job_add(struct bus *b);
 void bus_manager_tell(struct bus *b);
 void bus_device_tell(struct bus *b, const struct device *d, unsigned news);
 void bus_application_tell(struct bus *b, const struct app *a, unsigned news);
@@ -163,7 +210,56 @@ int bus_if_authorized(struct bus *b, struct bus_client *client, sd_bus_message *
                       bus_method method);
 void bus_questions_drop(struct bus_client *client); /* it left: nobody needs the answers */
 
+bool bus_has_client(const struct bus *b); /* the bus is there, and objects of other devices are on it */
+
+/* bus_job.c */
+bool bus_job_may_start(const struct bus *b, const struct bus_client *client); /* or its user has too many */
+/* asked: answered when it is over; NULL: none. */
+int bus_job_started(struct bus *b, const struct bus_client *client, uint32_t number, sd_bus_message *asked);
+void bus_jobs_drop(struct bus *b); /* the bus is lost */
+
+/* bus_network.c: callers who wait until devices were heard */
+struct bus_round;
+int bus_round_new(struct bus *b, struct bus_client *client, sd_bus_message *m, bool gives_devices,
+                  struct bus_round **ret); /* 0; 1 when it was refused; negative errno */
+bus_heard bus_round_done;
+/* What the control said to it: a refusal is replied, and it is freed. */
+int bus_round_begun(struct bus_round *round, int outcome, enum fault refusal, const char *why);
+void bus_rounds_orphan(struct bus *b, struct bus_client *client); /* it left; NULL: all */
+
+size_t bus_remote_objects(const struct bus *b); /* bus_remote_device.c: how many there are */
+
+/* bus_remote_resource.c */
+struct remote_event;
+int bus_remote_resource_add(struct bus *b);
+const char *bus_mode_name(enum bus_mode mode);
+void bus_remote_resource_tell(struct bus *b, const struct remote_event *event);
+
+/* bus_observer.c */
+int bus_observe(struct bus *b, struct bus_client *client, sd_bus_message *m);
+int bus_stop_observing(struct bus *b, struct bus_client *client, sd_bus_message *m);
+void bus_observers_flush(struct bus_client *c);
+void bus_observers_drop(struct bus_client *c);
+
+/* bus_tool_arguments.c: of one call. Return: 0; 1 when an error was replied; negative errno. */
+struct bus_tool_arguments {
+        struct bus_tool_request request;
+        const char *texts[65];
+};
+int bus_tool_read(const struct bus *b, sd_bus_message *m, struct bus_tool_arguments *ret);
+
+/* bus_pin.c: agents who are asked for a PIN */
+void bus_pins_end(struct bus *b, uint32_t job); /* nobody waits for it any more */
+void bus_pins_expire(struct bus *b, uint64_t now_us);
+void bus_pins_drop(struct bus_client *client, const char *agent); /* NULL: all that it has */
+void bus_pins_free(struct bus *b);
+
 /* bus_agent.c */
+struct bus_agent {
+        struct list link;
+        struct bus_client *client;
+        char *path;
+};
 int bus_register_agent(struct bus *b, struct bus_client *client, sd_bus_message *m);
 int bus_unregister_agent(struct bus *b, struct bus_client *client, sd_bus_message *m);
 void bus_agents_drop(struct bus_client *client);
@@ -191,19 +287,49 @@ void bus_updates_drop(struct bus_client *c);
 void bus_requests_orphan(struct bus *b,
                          struct bus_client *client); /* it left: nobody counts its requests any more */
 enum bus_answer_kind { BUS_ANSWER_VALUE, BUS_ANSWER_INFO };
-/* The message stands at an a{sv} of options, and is replied to. payload data NULL: none. */
-int bus_request_from_message(struct bus *b, struct bus_client *client, sd_bus_message *m, uint8_t method,
-                             const char *interface, struct span payload, enum bus_answer_kind kind);
-/* Return: 0; 1 when something was wrong and the caller has been told; negative errno. */
-int bus_request_read_options(sd_bus_message *m, const char *interface, char **ret_query,
-                             uint64_t *ret_timeout_ms);
+
+/* Where it goes: to a resource of ours, or to a path of another device. */
+struct bus_target {
+        const struct resource *resource; /* NULL: of another device */
+        struct uuid device;
+        const char *href;
+};
+
+/* Which options there may be. */
+enum bus_options_kind {
+        BUS_OPTIONS_LOCAL,
+        BUS_OPTIONS_REMOTE,
+        BUS_OPTIONS_OBSERVE_REMOTE,
+        BUS_OPTIONS_ROUND
+};
+
+struct bus_options {
+        char *query; /* with the interface in it */
+        uint32_t timeout_ms, poll_ms;
+        enum bus_channel_wish wish;
+        int accept;
+};
+/* The message stands at an a{sv}. Return: 0, and ret->query is the caller's; 1 when something was wrong and
+ * the caller has been told; negative errno. */
+int bus_request_read_options(sd_bus_message *m, enum bus_options_kind kind, const char *interface,
+                             struct bus_options *ret);
+
+/* The message stands at its options, and is replied to. payload data NULL: none. */
+int bus_request_from_message(struct bus *b, struct bus_client *client, sd_bus_message *m,
+                             const struct bus_target *target, uint8_t method, const char *interface,
+                             struct span payload, enum bus_answer_kind kind);
+/* POST; the message stands at the value, and its options behind it. */
+int bus_request_post(struct bus *b, struct bus_client *client, sd_bus_message *m,
+                     const struct bus_target *target, const char *interface);
+
 typedef void (*bus_request_done)(void *context, const struct ocf_response *response);
 /* done() is called exactly once, maybe at once, unless an errno is returned. */
-int bus_request_start(struct bus *b, struct bus_client *client, const struct resource *r, uint8_t method,
-                      const char *query, struct span payload, uint64_t timeout_ms, bus_request_done done,
-                      void *context);
+int bus_request_start(struct bus *b, struct bus_client *client, const struct bus_target *target,
+                      uint8_t method, const struct bus_options *options, struct span payload,
+                      bus_request_done done, void *context);
 int bus_append_answer(sd_bus_message *reply, const struct ocf_response *response, bool with_value,
                       uint64_t n_missed);
+int bus_append_notification(sd_bus_message *m, const struct bus_notification *n, uint64_t n_missed);
 const char *bus_response_text(const struct ocf_response *r);
 
 /* bus_subscriber.c */

@@ -1,4 +1,3 @@
-#include "base/memory.h"
 #include "dbus/bus_private.h"
 
 #include <errno.h>
@@ -25,36 +24,46 @@ static int find(sd_bus *bus, const char *path, const char *interface, void *user
 
 /* ---- methods ---- */
 
+/* Of the resource at the path of the call; false: an error was replied, *ret_r of that. */
+static bool target_of(struct bus *b, sd_bus_message *m, struct bus_target *ret, int *ret_r) {
+        *ret = (struct bus_target){ .resource = resource_at(b, sd_bus_message_get_path(m)) };
+        if (!ret->resource)
+                *ret_r = bus_reply_fault(m, FAULT_NOT_FOUND, NULL);
+        return ret->resource;
+}
+
 static int retrieve(struct bus *b, struct bus_client *client, sd_bus_message *m) {
-        return bus_request_from_message(b, client, m, COAP_GET, NULL, SPAN_NULL, BUS_ANSWER_VALUE);
+        struct bus_target target;
+        int r;
+
+        if (!target_of(b, m, &target, &r))
+                return r;
+        return bus_request_from_message(b, client, m, &target, COAP_GET, NULL, SPAN_NULL, BUS_ANSWER_VALUE);
 }
 
 static int delete (struct bus *b, struct bus_client *client, sd_bus_message *m) {
-        return bus_request_from_message(b, client, m, COAP_DELETE, NULL, SPAN_NULL, BUS_ANSWER_INFO);
-}
+        struct bus_target target;
+        int r;
 
-static int post(struct bus *b, struct bus_client *client, sd_bus_message *m, const char *interface) {
-        struct writer w = writer_on(b->scratch, BUS_VALUE_MAX);
-        OCF_CLEANUP(ocf_freep) uint8_t *payload = NULL;
-        int r = value_read(m, &w);
-
-        if (r > 0)
-                return bus_reply_invalid(m, "The value %s", value_problem(r));
-        if (r < 0)
+        if (!target_of(b, m, &target, &r))
                 return r;
-        payload = ocf_duplicate(writer_span(&w)); /* whoever answers may use the scratch as well */
-        if (!payload)
-                return -ENOMEM;
-        return bus_request_from_message(b, client, m, COAP_POST, interface, span_of(payload, w.n),
-                                        BUS_ANSWER_VALUE);
+        return bus_request_from_message(b, client, m, &target, COAP_DELETE, NULL, SPAN_NULL, BUS_ANSWER_INFO);
 }
 
 static int update(struct bus *b, struct bus_client *client, sd_bus_message *m) {
-        return post(b, client, m, NULL);
+        struct bus_target target;
+        int r;
+
+        return target_of(b, m, &target, &r) ? bus_request_post(b, client, m, &target, NULL) : r;
 }
 
 static int create(struct bus *b, struct bus_client *client, sd_bus_message *m) {
-        return post(b, client, m, interface_name(INTERFACE_CREATE));
+        struct bus_target target;
+        int r;
+
+        return target_of(b, m, &target, &r)
+                       ? bus_request_post(b, client, m, &target, interface_name(INTERFACE_CREATE))
+                       : r;
 }
 
 #define METHOD(name, method)                                                                                 \

@@ -145,6 +145,10 @@ static void on_retrieved(void *context, const struct ocf_response *response) {
 static void retrieve(struct bus_subscriber *s) {
         struct bus *b = s->client->bus;
         struct resource *r = model_resource_by_number(b->control->model, s->resource);
+        const struct bus_target target = { .resource = r };
+        const struct bus_options options = { .query = s->query,
+                                             .timeout_ms = RETRIEVE_TIMEOUT_MS,
+                                             .accept = COAP_FORMAT_NONE };
 
         if (!r || s->retrieving)
                 return;
@@ -152,8 +156,7 @@ static void retrieve(struct bus_subscriber *s) {
                 return; /* bus_subscribers_flush() comes back to it */
         s->due = false;
         s->retrieving = true;
-        if (bus_request_start(b, s->client, r, COAP_GET, s->query, SPAN_NULL, RETRIEVE_TIMEOUT_MS,
-                              on_retrieved, s) < 0) {
+        if (bus_request_start(b, s->client, &target, COAP_GET, &options, SPAN_NULL, on_retrieved, s) < 0) {
                 s->retrieving = false;
                 s->due = true;
         }
@@ -208,13 +211,14 @@ static struct resource *resource_of(struct bus *b, sd_bus_message *m) {
 int bus_subscribe(struct bus *b, struct bus_client *client, sd_bus_message *m) {
         struct resource *resource = resource_of(b, m);
         struct bus_subscriber *s;
-        uint64_t timeout_ms;
-        char *query = NULL;
-        int r = bus_request_read_options(m, NULL, &query, &timeout_ms);
+        struct bus_options options;
+        char *query;
+        int r = bus_request_read_options(m, BUS_OPTIONS_LOCAL, NULL, &options);
 
         if (r)
                 return r < 0 ? r : 0;
-        if (!resource || !resource->observable || client->n_subscribers >= CLIENT_SUBSCRIBERS_MAX) {
+        query = options.query;
+        if (!resource || !resource->observable || !bus_client_may_observe(client)) {
                 ocf_free(query);
                 if (!resource)
                         return bus_reply_fault(m, FAULT_NOT_FOUND, NULL);

@@ -9,6 +9,7 @@
 #ifndef OCF_DBUS_CONTROL_H
 #define OCF_DBUS_CONTROL_H
 
+#include "dbus/control_client.h"
 #include "model/model.h"
 
 /* Who calls, as the bus driver vouches for it; fetched once per unique name. */
@@ -129,6 +130,8 @@ struct bus_control {
         bool allow_insecure;
         int64_t admin_gid;            /* [Security] AdminGroup=; -1: none */
         struct bus_security security; /* with the same context */
+        struct bus_client_control
+                client; /* likewise; remotes NULL: there is no client, and none of its objects */
 
         uint64_t (*now)(void *context); /* CLOCK_BOOTTIME, ms */
 

@@ -124,7 +124,10 @@ struct bus_client_control {
         /* Return: 0, notified() follows; BUS_E_REFUSED and a sentence; BUS_E_BUSY: there are too many. */
         int (*observe)(void *context, const struct bus_caller *caller, const struct bus_observe_spec *spec,
                        struct bus_observer *o, const char **ret_why);
+        /* Not called any more once notified() had a fault. */
         void (*unobserve)(void *context, struct bus_observer *o);
+        /* notified() at once, with the newest value once more: the observer could not take it before. */
+        void (*repeat)(void *context, struct bus_observer *o);
 
         void (*tool_status)(void *context, struct bus_tool_status *ret);
         /* Return: 0 and the job's number (0: it is done already); BUS_E_BUSY; BUS_E_REFUSED: *ret_fault and
@@ -135,7 +138,7 @@ struct bus_client_control {
                     struct bus_job *ret); /* false: there is none (any more) */
         size_t (*jobs)(void *context, const uint32_t **ret);
         void (*job_cancel)(void *context, uint32_t number);
-        /* What a person said to bus_ask_pin(); NULL: nothing. */
+        /* What a person said to bus_ask_pin(); NULL: nothing, and nobody else is being asked. Once. */
         void (*job_pin)(void *context, uint32_t number, const char *pin);
 };
 
