@@ -47,7 +47,7 @@ void sessions_receive(struct sessions *s, uint64_t now_ms, const struct coap_pee
 }
 
 bool sessions_stream_open(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer) {
-        return sessions_make_room(s, peer, now_ms) && sessions_add(s, peer, now_ms);
+        return sessions_make_room(s, peer, false, now_ms) && sessions_add(s, peer, now_ms);
 }
 
 void sessions_stream_receive(struct sessions *s, uint64_t now_ms, const struct coap_peer *peer, uint8_t *data,
@@ -160,6 +160,7 @@ static void open_session(struct sessions *s, struct session *c, uint64_t now_ms)
         s->counts.n_open++;
         s->counts.n_opened++;
         touch(s, c, now_ms);
+        sessions_remember(s, c);
 }
 
 static void talk(struct sessions *s, struct session *c) {

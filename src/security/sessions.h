@@ -47,6 +47,7 @@ struct session {
         uint8_t *early;   /* of a connection: what came of its ClientHello */
         size_t n_early;
         bool is_open;
+        bool is_expected;  /* it comes from where somebody has proven who he is */
         uint8_t group[16]; /* what its handshake is charged to: the address, or the network of a host with
                               IPv6 */
 };
@@ -85,13 +86,13 @@ struct sessions_host {
 
 struct sessions_config {
         struct sessions_host host;
-        uint32_t n_max;         /* sessions in all */
-        uint32_t n_handshakes;  /* of these, not yet open */
+        uint32_t n_max;        /* sessions in all */
+        uint32_t n_handshakes; /* of these, not yet open; strangers of unknown addresses get three quarters */
         uint32_t n_per_address; /* of those, of one address (IPv6: one network of 64 bits) */
         uint64_t idle_ms; /* a session over UDP ends that says nothing for so long (security.md 2.5: 600 s) */
 };
 
-#define SESSIONS_DEFAULT .n_max = 1024, .n_handshakes = 64, .n_per_address = 8, .idle_ms = 600000
+#define SESSIONS_DEFAULT .n_max = 1024, .n_handshakes = 256, .n_per_address = 8, .idle_ms = 600000
 
 int sessions_new(struct sessions **ret, const struct sessions_config *config); /* 0 or -ENOMEM */
 struct sessions *sessions_free(struct sessions *s);

@@ -164,7 +164,7 @@ struct session *sessions_on_hello(struct sessions *s, const struct coap_peer *pe
         }
         if (c)
                 sessions_drop(s, c); /* it began anew, and would take a goodbye for an answer */
-        if (!sessions_make_room(s, peer, now_ms)) {
+        if (!sessions_make_room(s, peer, false, now_ms)) {
                 s->counts.n_refused++;
                 return NULL;
         }

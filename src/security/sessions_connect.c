@@ -61,7 +61,7 @@ int sessions_connect(struct sessions *s, uint64_t now_ms, const struct coap_peer
                 tls_free(how->tls);
                 return SESSIONS_E_BUSY;
         }
-        if (!c && sessions_make_room(s, peer, now_ms))
+        if (!c && sessions_make_room(s, peer, true, now_ms))
                 c = sessions_add(s, peer, now_ms);
         if (!c) {
                 tls_free(how->tls);

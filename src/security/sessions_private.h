@@ -10,6 +10,7 @@
 
 #define SESSIONS_LOOSE_N      64u /* short words for nobody in particular: cookies, alerts */
 #define SESSIONS_LOOSE_MAX    160u
+#define SESSIONS_PROVEN_N     64u /* addresses that are remembered */
 #define SESSIONS_EARLY_MAX    (TLS_HELLO_MAX + 9u)
 #define SESSIONS_HANDSHAKE_MS 30000u /* a connection that says nothing is given up */
 
@@ -46,6 +47,8 @@ struct sessions {
         struct reading reading[2];
         struct span data; /* came together with the end of the handshake */
         struct session *data_of;
+        uint8_t proven[SESSIONS_PROVEN_N][16]; /* groups of sessions whose peer had a name */
+        size_t n_proven;
         size_t n_loose, first_loose;
         struct loose loose[SESSIONS_LOOSE_N];
         uint8_t copy[TLS_RECORD_MAX];
@@ -58,7 +61,8 @@ struct session *sessions_find_stream(struct sessions *s, const struct coap_peer 
 /* At most two at one address: one that is open, and one on the way to take its place. */
 struct session *sessions_find_at(struct sessions *s, const struct coap_peer *address, bool is_open);
 struct session *sessions_oldest(const struct list *l);
-bool sessions_make_room(struct sessions *s, const struct coap_peer *peer, uint64_t now_ms);
+bool sessions_make_room(struct sessions *s, const struct coap_peer *peer, bool is_ours, uint64_t now_ms);
+void sessions_remember(struct sessions *s, const struct session *c); /* it is open */
 struct session *sessions_add(struct sessions *s, const struct coap_peer *peer, uint64_t now_ms);
 void sessions_put_loose(struct sessions *s, const struct coap_peer *to, const uint8_t *bytes, size_t n);
 void sessions_drop(struct sessions *s, struct session *c);                 /* without a word */

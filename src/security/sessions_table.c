@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define SESSION_NUMBERS    0x80000000u /* connections have those below */
-#define EVICT_HANDSHAKE_MS 3000u       /* one that is younger is not pushed out by another */
+#define EVICT_HANDSHAKE_MS 100u        /* one that is younger is not pushed out by another */
 #define HANDSHAKING_MS     5000u
 
 /*
@@ -145,14 +145,6 @@ void sessions_close(struct sessions *s, struct session *session) {
         sessions_end(s, session, session->last_ms);
 }
 
-static unsigned handshakes_of(const struct sessions *s, const uint8_t group[16]) {
-        unsigned n = 0;
-
-        LIST_FOR_EACH(i, &s->handshakes)
-        n += memcmp(LIST_ENTRY(i, struct session, order_link)->group, group, 16) == 0;
-        return n;
-}
-
 struct session *sessions_oldest(const struct list *l) {
         return list_is_empty(l) ? NULL : LIST_ENTRY(l->next, struct session, order_link);
 }
@@ -162,23 +154,74 @@ static void evict(struct sessions *s, struct session *c, uint64_t now_ms) {
         sessions_end(s, c, now_ms);
 }
 
-/* Room for one more handshake: who has proven nothing goes first. */
-bool sessions_make_room(struct sessions *s, const struct coap_peer *peer, uint64_t now_ms) {
-        uint8_t group[16];
+/* ---- room ---- */
+
+/* Where somebody has proven who he is, lately. */
+static bool is_proven(const struct sessions *s, const uint8_t group[16]) {
+        for (size_t i = 0; i < ocf_min_u64(s->n_proven, SESSIONS_PROVEN_N); i++)
+                if (memcmp(s->proven[i], group, 16) == 0)
+                        return true;
+        return false;
+}
+
+void sessions_remember(struct sessions *s, const struct session *c) {
+        if (!uuid_is_nil(&c->svr.id) && !is_proven(s, c->group))
+                memcpy(s->proven[s->n_proven++ % SESSIONS_PROVEN_N], c->group, 16);
+}
+
+/* Of the handshakes: how many of this group; and those of nobody whom we know or asked, the oldest first. */
+struct crowd {
+        uint32_t n_group, n;
+        struct session *oldest;
+};
+
+static struct crowd look_at_crowd(const struct sessions *s, const uint8_t group[16]) {
+        struct crowd crowd = { 0 };
+
+        LIST_FOR_EACH(i, &s->handshakes) {
+                struct session *c = LIST_ENTRY(i, struct session, order_link);
+
+                crowd.n_group += memcmp(c->group, group, 16) == 0;
+                if (c->is_client || c->is_expected)
+                        continue;
+                crowd.oldest = crowd.oldest ? crowd.oldest : c;
+                crowd.n++;
+        }
+        return crowd;
+}
+
+static bool is_young(const struct session *c, uint64_t now_ms) {
+        return now_ms - c->opened_ms < EVICT_HANDSHAKE_MS;
+}
+
+/*
+ * Room for one more handshake. Strangers who begin and say no more, from however many addresses, get three
+ * quarters of it, and each a moment; the rest is ours, and of where somebody is known. Somebody's session
+ * goes for a few of them alone, and who has proven nothing goes first.
+ */
+bool sessions_make_room(struct sessions *s, const struct coap_peer *peer, bool is_ours, uint64_t now_ms) {
+        uint32_t n_max = s->config.n_handshakes;
+        struct crowd crowd;
         struct session *c;
+        uint8_t group[16];
 
         group_of(peer, group);
-        if (handshakes_of(s, group) >= s->config.n_per_address)
+        crowd = look_at_crowd(s, group);
+        if (crowd.n_group >= s->config.n_per_address)
                 return false;
-        if (s->counts.n_handshakes >= s->config.n_handshakes) {
-                c = sessions_oldest(&s->handshakes);
-                if (!c || now_ms - c->opened_ms < EVICT_HANDSHAKE_MS)
+        if (is_ours || is_proven(s, group) ? s->counts.n_handshakes >= n_max : crowd.n >= n_max - n_max / 4) {
+                if (!crowd.oldest || is_young(crowd.oldest, now_ms))
                         return false;
-                evict(s, c, now_ms);
+                evict(s, crowd.oldest, now_ms);
         }
         if (s->n_all < s->config.n_max)
                 return true;
         c = sessions_oldest(&s->strangers);
+        if (!c && s->counts.n_handshakes > s->config.n_max / 16) {
+                c = sessions_oldest(&s->handshakes);
+                if (is_young(c, now_ms))
+                        return false;
+        }
         if (!c)
                 c = sessions_oldest(&s->known);
         if (!c)
@@ -198,6 +241,7 @@ struct session *sessions_add(struct sessions *s, const struct coap_peer *peer, u
         c->credid = CRED_ID_NONE;
         c->opened_ms = c->last_ms = now_ms;
         group_of(peer, c->group);
+        c->is_expected = is_proven(s, c->group);
         if (!peer->stream)
                 c->peer.channel = SESSION_NUMBERS | ++s->last_number;
         list_init(&c->timed_link);

@@ -517,6 +517,90 @@ static void handshakes_of_one_address_are_few(void **state) {
         assert_int_equal(w->failure, TLS_FAILURE_TIMEOUT);
 }
 
+/* They return their cookie, and go silent. */
+static void come_in_crowds(struct world *w, unsigned n) {
+        for (unsigned i = 0; i < n; i++) {
+                struct client c = client_of(w, 4000, psk);
+                uint8_t bytes[TLS_RECORD_MAX];
+
+                c.peer.remote_ip[13] = 2;
+                c.peer.remote_ip[14] = (uint8_t)(i >> 8);
+                c.peer.remote_ip[15] = (uint8_t)i;
+                begin(&c, PSK, OWNER);
+                for (unsigned j = 0; j < 2; j++) {
+                        size_t n_bytes = tls_transmit(c.tls, w->now_ms, bytes, sizeof(bytes));
+                        struct coap_peer to;
+
+                        sessions_receive(w->sessions, w->now_ms, &c.peer, bytes, n_bytes);
+                        pop(w);
+                        while ((n_bytes = sessions_transmit(w->sessions, w->now_ms, &to, bytes,
+                                                            sizeof(bytes))) > 0)
+                                hear(&c, bytes, n_bytes);
+                }
+                tls_free(c.tls);
+        }
+}
+
+static void a_crowd_leaves_room(void **state) {
+        struct world *w = *state;
+        struct client owner = client_of(w, 4000, psk), again = client_of(w, 4001, psk),
+                      new = client_of(w, 4002, psk);
+        struct sessions_counts counts;
+
+        own(w);
+        begin(&owner, PSK, OWNER);
+        run(&owner);
+        come_in_crowds(w, 1000);
+        sessions_counts(w->sessions, &counts);
+        assert_int_equal(counts.n_handshakes, 192);
+        begin(&again, PSK, OWNER); /* from where somebody is known */
+        run(&again);
+        assert_int_equal(w->n_opened, 2);
+        new.peer.remote_ip[12] = 11;
+        begin(&new, PSK, OWNER);
+        run(&new);
+        assert_int_equal(w->n_opened, 2); /* not at once: they are young */
+        w->now_ms += 1000;
+        run(&new);
+        assert_int_equal(w->n_opened, 3); /* but when it asks again */
+        say(&owner, "I am still here");
+        assert_string_equal(w->heard, "I am still here");
+        assert_int_equal(w->n_closed, 0);
+        tls_free(owner.tls);
+        tls_free(again.tls);
+        tls_free(new.tls);
+}
+
+/* Where the table is full of who is known, a crowd pushes out a few, and not all. */
+static void a_crowd_does_not_push_out_who_is_known(void **state) {
+        struct world *w = *state;
+        const struct sessions_config config = { .n_max = 64,
+                                                .n_handshakes = 256,
+                                                .n_per_address = 8,
+                                                .idle_ms = 600000,
+                                                .host = { .context = w,
+                                                          .svr = host_svr,
+                                                          .pin = host_pin,
+                                                          .has_certificate = host_no_certificate } };
+
+        own(w);
+        sessions_free(w->sessions);
+        assert_int_equal(sessions_new(&w->sessions, &config), 0);
+        for (unsigned i = 0; i < 64; i++) {
+                struct client c = client_of(w, (uint16_t)(4000 + i), psk);
+
+                begin(&c, PSK, OWNER);
+                run(&c);
+                tls_free(c.tls);
+        }
+        assert_int_equal(w->n_opened, 64);
+        for (unsigned i = 0; i < 20; i++) {
+                come_in_crowds(w, 100);
+                w->now_ms += 100;
+        }
+        assert_int_equal(w->n_closed, 5);
+}
+
 static void silence_ends_a_session(void **state) {
         struct world *w = *state;
         struct client c = client_of(w, 4000, psk);
@@ -810,6 +894,8 @@ int main(void) {
                 TEST(a_client_that_comes_back_takes_its_old_place),
                 TEST(full_is_who_was_silent_longest),
                 TEST(handshakes_of_one_address_are_few),
+                TEST(a_crowd_leaves_room),
+                TEST(a_crowd_does_not_push_out_who_is_known),
                 TEST(silence_ends_a_session),
                 TEST(a_session_goes_with_its_credential),
                 TEST(a_method_that_was_chosen_since_shuts_out_who_began_before),
