@@ -13,6 +13,15 @@
  *     transmit()  what to send besides: handshake and alerts; pop until 0 after next(), at the deadline,
  * after close() deadline    when to call transmit() though nothing came
  *
+ * A step of the handshake may take long, when the key is somebody else's (a TPM).
+ * Then next() leaves has_work, and the step is done by whoever drives the
+ * association, on a thread of his choice:
+ *
+ *     work_begin()   from now on what comes is kept (bounded), nothing is sent, and close() and free() only
+ *                    take note
+ *     work_run()     on any thread: the one function that may be called beside the others
+ *     work_done()    where the others are called; next() and transmit() have what came of it
+ *
  * A failure is a state, never an error of ours: what a peer does cannot make
  * these functions fail.
  */
@@ -69,6 +78,7 @@ struct tls {
         bool stream;         /* TLS: a connection; else DTLS: datagrams */
         bool client;
         uint16_t suite; /* enum tls_suite; 0: not yet agreed on */
+        bool has_work;  /* a step of the handshake is to be run: work_begin() */
         bool was_named; /* a server: the peer has named its key. Who does, and never opens it, has guessed */
         uint64_t n_opened;    /* records that were shown to be the peer's */
         uint64_t deadline_ms; /* OCF_NEVER: nothing is due */
@@ -88,6 +98,9 @@ struct tls_vtable {
         void (*close)(struct tls *t);
         bool (*secrets)(const struct tls *t, struct tls_secrets *ret);
         struct tls *(*free)(struct tls *t);
+        void (*work_begin)(struct tls *t); /* these three: NULL when it never has work */
+        void (*work_run)(struct tls *t);
+        struct tls *(*work_done)(struct tls *t, uint64_t now_ms);
 };
 
 /* The bytes are decrypted where they are, and stay the association's until next() said false. What does not
@@ -122,9 +135,23 @@ static inline bool tls_secrets(const struct tls *t, struct tls_secrets *ret) {
         return t->vtable->secrets(t, ret);
 }
 
-/* Wipes its keys. NULL stays NULL. */
+/* Wipes its keys; while work is under way, as soon as that is done. NULL stays NULL. */
 static inline struct tls *tls_free(struct tls *t) {
         return t ? t->vtable->free(t) : NULL;
+}
+
+/* Only when it has work. */
+static inline void tls_work_begin(struct tls *t) {
+        t->vtable->work_begin(t);
+}
+
+static inline void tls_work_run(struct tls *t) {
+        t->vtable->work_run(t);
+}
+
+/* Once for each begin, whether it was run or not. NULL: it was freed in the meantime, and is gone now. */
+static inline struct tls *tls_work_done(struct tls *t, uint64_t now_ms) {
+        return t->vtable->work_done(t, now_ms);
 }
 
 #endif

@@ -1,9 +1,8 @@
-#include "security/tls_cert.h"
 #include "base/memory.h"
+#include "security/tls_cert_private.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,52 +10,15 @@
 #define HANDSHAKE_MS 30000u
 #define OUT_MAX      (64u * 1024u) /* of a flight that nobody fetches */
 
-struct trust {
-        bool any_subject;
-        struct uuid subject;
-        int32_t credid;
-};
-
-struct tls_cert_context {
-        unsigned n_references;
-        SSL_CTX *ctx[2]; /* DTLS, TLS */
-        STACK_OF(X509) * anchors;
-        struct trust *trust; /* of each anchor */
-        bool ask_peer, manufacturer;
-};
-
-/* One thing to send: a datagram, or bytes. */
-struct out {
-        struct out *next;
-        size_t n;
-        uint8_t bytes[];
-};
-
-struct tls_cert {
-        struct tls base;
-        struct tls_cert_context *context;
-        SSL *ssl;
-        int64_t wall_s;
-        uint64_t until_ms;
-        const uint8_t *input;
-        size_t n_input;
-        struct out *first, **last;
-        size_t n_out;
-        uint8_t *direct; /* where a record of seal() goes */
-        size_t n_direct, n_direct_max;
-        bool listened, is_slim; /* slim: its buffers are freed */
-        struct tls_cert_peer peer;
-};
-
-static struct tls_cert *cert_of(struct tls *t) {
-        return OCF_CONTAINER_OF(t, struct tls_cert, base);
-}
+/*
+ * The association.
+ */
 
 /* ---- libssl's way to the network ---- */
 
 static int bio_write(BIO *bio, const char *data, int n) {
         struct tls_cert *c = BIO_get_data(bio);
-        struct out *o;
+        struct tls_cert_bytes *o;
 
         BIO_clear_retry_flags(bio);
         if (n <= 0)
@@ -119,69 +81,6 @@ static BIO_METHOD *bio_method(void) {
         return method;
 }
 
-/* ---- whom to believe ---- */
-
-static struct tls_cert *association_of(X509_STORE_CTX *store) {
-        SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-
-        return SSL_get_app_data(ssl);
-}
-
-/* The root must be one that was provisioned for this very peer (security.md 5.5). */
-static const char *judge(struct tls_cert *c, STACK_OF(X509) * chain) {
-        const struct tls_cert_context *context = c->context;
-        X509 *anchor = NULL;
-        const char *problem = certificate_chain(
-                chain, context->manufacturer ? CERTIFICATE_MANUFACTURER : CERTIFICATE_IDENTITY,
-                context->anchors, c->wall_s, &anchor);
-        struct uuid id = { { 0 } };
-
-        if (problem)
-                return problem;
-        if (!certificate_uuid(sk_X509_value(chain, 0), &id) && !context->manufacturer)
-                return "its CN is no uuid:";
-        for (int i = 0; i < sk_X509_num(context->anchors); i++) {
-                const struct trust *t = &context->trust[i];
-
-                if (X509_cmp(sk_X509_value(context->anchors, i), anchor) != 0 ||
-                    (!t->any_subject && !uuid_equal(&t->subject, &id)))
-                        continue;
-                c->peer.id = id;
-                c->peer.credid = t->credid;
-                return NULL;
-        }
-        return "the authority that vouches for it may not vouch for this device";
-}
-
-static int on_verify(X509_STORE_CTX *store, void *context) {
-        struct tls_cert *c = association_of(store);
-        STACK_OF(X509) *chain = X509_STORE_CTX_get0_untrusted(store);
-        const char *problem = chain && sk_X509_num(chain) ? judge(c, chain) : "it showed no certificate";
-
-        if (!problem)
-                return 1;
-        c->base.failure = TLS_FAILURE_CERTIFICATE;
-        c->base.problem = problem;
-        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_UNTRUSTED);
-        return 0;
-}
-
-/* The cookie was looked at before the engine was made. */
-static int on_cookie(SSL *ssl, unsigned char *cookie, unsigned *n) {
-        return 0;
-}
-
-static int on_cookie_verify(SSL *ssl, const unsigned char *cookie, unsigned n) {
-        return 1;
-}
-
-/* ---- contexts ---- */
-
-#define ALL_SUITES                                                                                           \
-        "ECDHE-ECDSA-AES128-CCM8:ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES256-CCM8:ECDHE-ECDSA-AES256-CCM:"     \
-        "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA256:"             \
-        "ECDHE-ECDSA-AES256-SHA384"
-
 static const char *suite_name(uint16_t suite) {
         switch ((enum tls_suite)suite) {
         case TLS_ECDHE_ECDSA_AES_128_CCM:
@@ -207,112 +106,20 @@ static const char *suite_name(uint16_t suite) {
         return NULL;
 }
 
-static bool add_trust(struct tls_cert_context *c, const struct tls_cert_identity *identity) {
-        c->anchors = sk_X509_new_null();
-        c->trust = ocf_allocate(identity->n_trust + 1, sizeof(*c->trust));
-        if (!c->anchors || !c->trust)
-                return false;
-        for (size_t i = 0; i < identity->n_trust; i++) {
-                const struct tls_cert_trust *t = &identity->trust[i];
-                STACK_OF(X509) *one = certificate_read(t->pem);
-                X509 *anchor = one ? sk_X509_shift(one) : NULL;
-
-                certificate_free(one);
-                if (!anchor)
-                        continue; /* what was once stored, and is none: it vouches for nobody */
-                c->trust[sk_X509_num(c->anchors)] = (struct trust){ t->any_subject, t->subject, t->credid };
-                if (!sk_X509_push(c->anchors, anchor)) {
-                        X509_free(anchor);
-                        return false;
-                }
-                if (SSL_CTX_add_client_CA(c->ctx[0], anchor) != 1 ||
-                    SSL_CTX_add_client_CA(c->ctx[1], anchor) != 1)
-                        return false;
-        }
-        return true;
-}
-
-static int use_chain(SSL_CTX *ctx, const struct tls_cert_identity *identity) {
-        STACK_OF(X509) *chain = certificate_read(identity->chain);
-        bool good = chain && SSL_CTX_use_certificate(ctx, sk_X509_value(chain, 0)) == 1 &&
-                    SSL_CTX_use_PrivateKey(ctx, identity->key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
-
-        for (int i = 1; good && i < sk_X509_num(chain); i++)
-                good = SSL_CTX_add1_chain_cert(ctx, sk_X509_value(chain, i)) == 1;
-        certificate_free(chain);
-        ERR_clear_error();
-        return good ? 0 : -EINVAL;
-}
-
-static bool configure(SSL_CTX *ctx) {
-        SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU |
-                                         SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-        SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-        SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
-        SSL_CTX_set_cookie_generate_cb(ctx, on_cookie);
-        SSL_CTX_set_cookie_verify_cb(ctx, on_cookie_verify);
-        SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
-        return SSL_CTX_set_cipher_list(ctx, ALL_SUITES ":@SECLEVEL=0") ==
-                       1 && /* CCM_8 is none of level 1 later on */
-               SSL_CTX_set1_groups_list(ctx, "P-256:P-384") == 1 &&
-               SSL_CTX_set1_sigalgs_list(ctx, "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512") == 1;
-}
-
-int tls_cert_context_new(struct tls_cert_context **ret, const struct tls_cert_identity *identity) {
-        struct tls_cert_context *c = ocf_new(struct tls_cert_context);
-        int r = -ENOMEM;
-
-        if (!c)
-                return -ENOMEM;
-        c->n_references = 1;
-        c->ask_peer = identity->ask_peer;
-        c->manufacturer = identity->manufacturer;
-        c->ctx[0] = SSL_CTX_new(DTLS_method());
-        c->ctx[1] = SSL_CTX_new(TLS_method());
-        if (c->ctx[0] && c->ctx[1] && configure(c->ctx[0]) && configure(c->ctx[1]) &&
-            SSL_CTX_set_min_proto_version(c->ctx[0], DTLS1_2_VERSION) == 1 &&
-            SSL_CTX_set_max_proto_version(c->ctx[0], DTLS1_2_VERSION) == 1 &&
-            SSL_CTX_set_min_proto_version(c->ctx[1], TLS1_2_VERSION) == 1 &&
-            SSL_CTX_set_max_proto_version(c->ctx[1], TLS1_2_VERSION) == 1 && add_trust(c, identity))
-                r = use_chain(c->ctx[0], identity);
-        if (!r)
-                r = use_chain(c->ctx[1], identity);
-        if (r < 0) {
-                tls_cert_context_unref(c);
-                return r;
-        }
-        *ret = c;
-        return 0;
-}
-
-struct tls_cert_context *tls_cert_context_ref(struct tls_cert_context *c) {
-        c->n_references++;
-        return c;
-}
-
-struct tls_cert_context *tls_cert_context_unref(struct tls_cert_context *c) {
-        if (!c || --c->n_references)
-                return NULL;
-        SSL_CTX_free(c->ctx[0]);
-        SSL_CTX_free(c->ctx[1]);
-        certificate_free(c->anchors);
-        ocf_free(c->trust);
-        return ocf_free(c);
-}
-
 /* ---- the association ---- */
 
-static void end(struct tls_cert *c, enum tls_failure failure, const char *problem) {
+void tls_cert_end(struct tls_cert *c, enum tls_failure failure, const char *problem) {
+        const char *refused = c->is_working ? NULL : c->refused;
+
         c->base.state = TLS_CLOSED;
         c->base.deadline_ms = OCF_NEVER;
-        if (c->base.failure != TLS_FAILURE_CERTIFICATE) { /* which has said why already */
-                c->base.failure = failure;
-                c->base.problem = problem;
-        }
+        c->base.has_work = false;
+        c->base.failure = refused ? TLS_FAILURE_CERTIFICATE : failure;
+        c->base.problem = refused ? refused : problem;
 }
 
 /* libssl's own clock, turned into ours. */
-static void follow_time(struct tls_cert *c, uint64_t now_ms) {
+void tls_cert_follow_time(struct tls_cert *c, uint64_t now_ms) {
         struct timeval left;
 
         c->base.deadline_ms = c->base.state == TLS_HANDSHAKE ? c->until_ms : OCF_NEVER;
@@ -322,32 +129,42 @@ static void follow_time(struct tls_cert *c, uint64_t now_ms) {
                                                                  (uint64_t)(left.tv_usec + 999) / 1000);
 }
 
-static void on_error(struct tls_cert *c, int r) {
+static void read_error(struct tls_cert *c, int r, struct tls_cert_outcome *ret) {
         switch (SSL_get_error(c->ssl, r)) {
         case SSL_ERROR_WANT_READ:
         case SSL_ERROR_WANT_WRITE:
-                break;
+                return;
         case SSL_ERROR_ZERO_RETURN:
                 (void)SSL_shutdown(c->ssl);
-                end(c, TLS_FAILURE_BYE, "it said goodbye");
+                *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_BYE, 0, "it said goodbye" };
                 break;
         case SSL_ERROR_SYSCALL:
-                end(c, TLS_FAILURE_OURS, NULL);
+                *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_OURS, 0, NULL };
                 break;
         default: {
                 unsigned long error = ERR_peek_last_error();
                 int reason = ERR_GET_REASON(error);
 
-                if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-                        c->base.alert = (uint8_t)(reason - SSL_AD_REASON_OFFSET);
-                        end(c, TLS_FAILURE_ALERT, "it gave up");
-                } else {
-                        end(c, TLS_FAILURE_PROTOCOL, "what it sent was no handshake that libssl understands");
-                }
+                if (reason > SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256)
+                        *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_ALERT,
+                                                          (uint8_t)(reason - SSL_AD_REASON_OFFSET),
+                                                          "it gave up" };
+                else
+                        *ret = (struct tls_cert_outcome){
+                                TLS_CLOSED, TLS_FAILURE_PROTOCOL, 0,
+                                "what it sent was no handshake that libssl understands"
+                        };
                 break;
         }
         }
         ERR_clear_error();
+}
+
+static void on_error(struct tls_cert *c, int r) {
+        struct tls_cert_outcome outcome = { .state = c->base.state };
+
+        read_error(c, r, &outcome);
+        tls_cert_take(c, &outcome);
 }
 
 static void on_handshake_done(struct tls_cert *c) {
@@ -358,13 +175,14 @@ static void on_handshake_done(struct tls_cert *c) {
         c->peer.leaf = SSL_get0_peer_certificate(c->ssl);
 }
 
-static void shake_hands(struct tls_cert *c) {
-        int r = SSL_do_handshake(c->ssl);
-
-        if (r == 1)
+void tls_cert_take(struct tls_cert *c, const struct tls_cert_outcome *o) {
+        if (o->state == TLS_OPEN && c->base.state == TLS_HANDSHAKE)
                 on_handshake_done(c);
-        else
-                on_error(c, r);
+        if (o->state != TLS_CLOSED)
+                return;
+        if (o->failure == TLS_FAILURE_ALERT)
+                c->base.alert = o->alert;
+        tls_cert_end(c, o->failure, o->problem);
 }
 
 /* libssl must have seen the hello with the cookie come this way, to count its messages from there. */
@@ -377,37 +195,76 @@ static bool listen_first(struct tls_cert *c) {
         c->listened = nobody && DTLSv1_listen(c->ssl, nobody) == 1;
         BIO_ADDR_free(nobody);
         ERR_clear_error();
-        if (!c->listened)
-                end(c, TLS_FAILURE_PROTOCOL, "libssl does not understand its ClientHello");
         return c->listened;
 }
 
-static void cert_receive(struct tls *t, uint64_t now_ms, uint8_t *data, size_t n) {
-        struct tls_cert *c = cert_of(t);
+void tls_cert_step(struct tls_cert *c, struct tls_cert_outcome *ret) {
+        int r;
 
+        ERR_clear_error();
+        *ret = (struct tls_cert_outcome){ .state = TLS_HANDSHAKE };
+        if (!listen_first(c)) {
+                *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_PROTOCOL, 0,
+                                                  "libssl does not understand its ClientHello" };
+                return;
+        }
+        r = SSL_do_handshake(c->ssl);
+        if (r == 1)
+                ret->state = TLS_OPEN;
+        else
+                read_error(c, r, ret);
+}
+
+static void shake_hands(struct tls_cert *c) {
+        struct tls_cert_outcome outcome;
+
+        tls_cert_step(c, &outcome);
+        tls_cert_take(c, &outcome);
+}
+
+static void cert_receive(struct tls *t, uint64_t now_ms, uint8_t *data, size_t n) {
+        struct tls_cert *c = tls_cert_of(t);
+
+        if (c->context->is_slow && (c->base.state == TLS_HANDSHAKE || c->current || c->held)) {
+                tls_cert_hold(c, data, n);
+                return;
+        }
         c->input = data;
         c->n_input = n;
 }
 
+static int read_record(struct tls_cert *c, uint8_t *plain, size_t n_max) {
+        int n;
+
+        c->is_slim = false;
+        n = SSL_read(c->ssl, plain, (int)n_max);
+        if (n > 0)
+                c->base.n_opened++;
+        else
+                on_error(c, n);
+        return n;
+}
+
 static bool cert_next(struct tls *t, uint64_t now_ms, struct span *ret) {
         static _Thread_local uint8_t plain[16384];
-        struct tls_cert *c = cert_of(t);
-        int n = 0;
+        struct tls_cert *c = tls_cert_of(t);
+        int n;
 
-        ERR_clear_error();
-        if (c->base.state == TLS_HANDSHAKE && c->n_input && listen_first(c))
-                shake_hands(c);
-        if (c->base.state == TLS_OPEN) {
-                c->is_slim = false;
-                n = SSL_read(c->ssl, plain, sizeof(plain));
-                if (n > 0)
-                        c->base.n_opened++;
-                else
-                        on_error(c, n);
+        if (c->is_working)
+                return false;
+        if (c->base.state == TLS_HANDSHAKE && c->context->is_slow) {
+                c->base.has_work = c->n_input || tls_cert_take_held(c);
+                return false;
         }
+        ERR_clear_error();
+        if (c->base.state == TLS_HANDSHAKE && c->n_input)
+                shake_hands(c);
+        do
+                n = c->base.state == TLS_OPEN ? read_record(c, plain, sizeof(plain)) : 0;
+        while (n <= 0 && c->base.state == TLS_OPEN && tls_cert_take_held(c));
         if (n <= 0 && c->base.state == TLS_OPEN)
                 c->is_slim = SSL_free_buffers(c->ssl) == 1; /* 34 KB that an idle session does not need */
-        follow_time(c, now_ms);
+        tls_cert_follow_time(c, now_ms);
         if (n <= 0) {
                 c->n_input = 0;
                 return false;
@@ -429,7 +286,7 @@ static void make_buffers(struct tls_cert *c) {
 }
 
 static size_t cert_seal(struct tls *t, struct span data, uint8_t *buf, size_t n) {
-        struct tls_cert *c = cert_of(t);
+        struct tls_cert *c = tls_cert_of(t);
         int r;
 
         if (c->base.state != TLS_OPEN || data.n > 16384 || !data.n)
@@ -449,27 +306,32 @@ static size_t cert_seal(struct tls *t, struct span data, uint8_t *buf, size_t n)
 
 static void look_at_time(struct tls_cert *c, uint64_t now_ms) {
         if (c->base.state == TLS_HANDSHAKE && now_ms >= c->until_ms) {
-                end(c, TLS_FAILURE_TIMEOUT, "it did not finish its handshake in time");
+                tls_cert_end(c, TLS_FAILURE_TIMEOUT, "it did not finish its handshake in time");
                 return;
         }
         if (!c->base.stream && c->base.state != TLS_CLOSED && now_ms >= c->base.deadline_ms &&
             DTLSv1_handle_timeout(c->ssl) < 0)
-                end(c, TLS_FAILURE_TIMEOUT, "it did not answer");
+                tls_cert_end(c, TLS_FAILURE_TIMEOUT, "it did not answer");
         ERR_clear_error();
 }
 
 static size_t cert_transmit(struct tls *t, uint64_t now_ms, uint8_t *buf, size_t n) {
-        struct tls_cert *c = cert_of(t);
-        struct out *o;
+        struct tls_cert *c = tls_cert_of(t);
+        struct tls_cert_bytes *o;
         size_t n_out;
 
+        if (c->is_working) {
+                if (now_ms >= c->base.deadline_ms)
+                        tls_cert_end(c, TLS_FAILURE_TIMEOUT, "it did not finish its handshake in time");
+                return 0;
+        }
         if (c->base.client && c->base.state == TLS_HANDSHAKE && !c->listened) {
                 c->listened = true; /* begun */
                 shake_hands(c);
         }
         if (now_ms >= c->base.deadline_ms)
                 look_at_time(c, now_ms);
-        follow_time(c, now_ms);
+        tls_cert_follow_time(c, now_ms);
         o = c->first;
         if (!o || o->n > n)
                 return 0;
@@ -484,16 +346,16 @@ static size_t cert_transmit(struct tls *t, uint64_t now_ms, uint8_t *buf, size_t
 }
 
 static void cert_close(struct tls *t) {
-        struct tls_cert *c = cert_of(t);
+        struct tls_cert *c = tls_cert_of(t);
 
         if (c->base.state == TLS_CLOSED)
                 return;
-        if (c->base.state == TLS_OPEN) {
+        if (c->base.state == TLS_OPEN) { /* and no work is under way */
                 make_buffers(c);
                 (void)SSL_shutdown(c->ssl);
         }
         ERR_clear_error();
-        end(c, TLS_FAILURE_NONE, NULL);
+        tls_cert_end(c, TLS_FAILURE_NONE, NULL);
 }
 
 static bool cert_secrets(const struct tls *t, struct tls_secrets *ret) {
@@ -507,17 +369,27 @@ static bool cert_secrets(const struct tls *t, struct tls_secrets *ret) {
                SSL_get_server_random(c->ssl, ret->server_random, TLS_RANDOM) == TLS_RANDOM;
 }
 
-static struct tls *cert_free(struct tls *t) {
-        struct tls_cert *c = cert_of(t);
+void tls_cert_free_bytes(struct tls_cert_bytes *first) {
+        while (first) {
+                struct tls_cert_bytes *next = first->next;
 
+                ocf_free(first);
+                first = next;
+        }
+}
+
+static struct tls *cert_free(struct tls *t) {
+        struct tls_cert *c = tls_cert_of(t);
+
+        if (c->is_working) {
+                c->is_orphan = true;
+                return NULL;
+        }
         SSL_free(c->ssl);
         tls_cert_context_unref(c->context);
-        while (c->first) {
-                struct out *next = c->first->next;
-
-                ocf_free(c->first);
-                c->first = next;
-        }
+        tls_cert_free_bytes(c->first);
+        tls_cert_free_bytes(c->held);
+        tls_cert_free_bytes(c->current);
         ocf_free(c);
         return NULL;
 }
@@ -530,6 +402,9 @@ static const struct tls_vtable vtable = {
         .close = cert_close,
         .secrets = cert_secrets,
         .free = cert_free,
+        .work_begin = tls_cert_work_begin,
+        .work_run = tls_cert_work_run,
+        .work_done = tls_cert_work_done,
 };
 
 static bool start(struct tls_cert *c, const struct tls_cert_config *config) {
@@ -578,6 +453,7 @@ int tls_cert_new(struct tls **ret, const struct tls_cert_config *config, uint64_
         c->wall_s = config->wall_s;
         c->until_ms = c->base.deadline_ms = now_ms + HANDSHAKE_MS;
         c->last = &c->first;
+        c->last_held = &c->held;
         c->peer.credid = CRED_ID_NONE;
         if (!start(c, config)) {
                 ERR_clear_error();

@@ -29,6 +29,7 @@ struct tls_cert_identity {
         const struct tls_cert_trust *trust;
         size_t n_trust;
         bool ask_peer; /* as a server: who shows no certificate is nobody; false: in an ownership transfer */
+        bool is_slow;  /* the key takes its time: the steps of a handshake are work (tls.h) */
         bool manufacturer; /* as a client: the peer shows a manufacturer's certificate, whose CN may be
                               anything */
 };
