@@ -17,10 +17,14 @@ org.ocfd \- D-Bus interface of the OCF daemon
 .SH SYNOPSIS
 .nf
 org.ocfd                        the name on the bus
-  /org/ocfd                     org.ocfd.Manager1, org.ocfd.Store1, org.freedesktop.DBus.ObjectManager
+  /org/ocfd                     org.ocfd.Manager1, org.ocfd.Store1, org.ocfd.Client1, org.ocfd.OnboardingTool1,
+                                org.freedesktop.DBus.ObjectManager
   /org/ocfd/device/N            org.ocfd.Device1, org.ocfd.Security1
   /org/ocfd/app/N               org.ocfd.Application1
   /org/ocfd/resource/N          org.ocfd.Resource1
+  /org/ocfd/remote/UUID         org.ocfd.RemoteDevice1
+  /org/ocfd/remote/UUID/N       org.ocfd.RemoteResource1
+  /org/ocfd/job/N               org.ocfd.Job1
 an application's own objects    org.ocfd.Handler1, org.ocfd.Agent1
 .fi
 .SH DESCRIPTION
@@ -29,7 +33,7 @@ Applications register resources and answer requests through these objects, in an
 and scripts
 .BR ocfctl (1)
 instead.
-Numbers in paths are never used twice while the daemon runs.
+Numbers in paths are never used twice while the daemon runs; those of remote resources, while the device is known.
 """
 
 TAIL = r""".SH VALUES

@@ -288,32 +288,42 @@ size_t bus_remote_objects(const struct bus *b) {
         return n;
 }
 
-static bool add_nodes(char **nodes, size_t *n, const struct remote_device *d) {
+static bool add_node(char **nodes, size_t *n, const char *path) {
+        nodes[*n] = strdup(path);
+        return nodes[(*n)++];
+}
+
+static bool add_nodes(char **nodes, size_t *n, const struct remote_device *d, bool with_resources) {
         char path[BUS_PATH_MAX];
 
-        nodes[*n] = strdup(bus_remote_path(path, &d->id));
-        if (!nodes[(*n)++])
+        if (!add_node(nodes, n, bus_remote_path(path, &d->id)))
                 return false;
+        if (!with_resources)
+                return true;
         LIST_FOR_EACH(i, &d->resources) {
-                nodes[*n] = strdup(bus_remote_resource_path(
-                        path, &d->id, LIST_ENTRY(i, struct remote_resource, link)->number));
-                if (!nodes[(*n)++])
+                const struct remote_resource *r = LIST_ENTRY(i, struct remote_resource, link);
+
+                if (!add_node(nodes, n, bus_remote_resource_path(path, &d->id, r->number)))
                         return false;
         }
         return true;
 }
 
+/* Who introspects one object is told of its children; all of them are for GetManagedObjects. */
 static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
                      sd_bus_error *error) {
         const struct bus *b = userdata;
         const struct remotes *t = b->control->client.remotes;
+        bool only_devices = strcmp(prefix, BUS_REMOTES) == 0;
+        const struct remote_device *one = device_at(b, prefix);
         char **nodes = calloc(bus_remote_objects(b) + 1, sizeof(*nodes));
         size_t n = 0;
 
         if (!nodes)
                 return -ENOMEM;
-        for (const struct remote_device *d = remotes_first(t); d; d = remotes_after(t, d))
-                if (!add_nodes(nodes, &n, d))
+        for (const struct remote_device *d = one ? one : remotes_first(t); d;
+             d = one ? NULL : remotes_after(t, d))
+                if (!add_nodes(nodes, &n, d, !only_devices))
                         return bus_nodes_free(nodes);
         *ret_nodes = nodes;
         return 0;

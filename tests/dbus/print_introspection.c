@@ -17,6 +17,7 @@ static void print(struct world *w, sd_bus *client, const char *path) {
 int main(void) {
         struct world *w;
         sd_bus *client;
+        char resource[BUS_PATH_MAX];
 
         if (!world_has_bus())
                 return 77;
@@ -27,6 +28,12 @@ int main(void) {
         print(w, client, "/org/ocfd");
         print(w, client, "/org/ocfd/device/0");
         print(w, client, "/org/ocfd/device");
+        snprintf(resource, sizeof(resource), "%s/1", world_remote(w, 7, "Lamp", 1));
+        world_job(w, 1, "running", "owner key");
+        print(w, client, world_remote(w, 7, "Lamp", 1));
+        print(w, client, resource);
+        print(w, client, "/org/ocfd/remote");
+        print(w, client, "/org/ocfd/job/1");
         world_teardown((void **)&w);
         return 0;
 }

@@ -50,6 +50,10 @@ def main(program, folder):
             if interface.get("name").startswith("org.ocfd."):
                 real[interface.get("name")] = describe(interface)
     assert [n.get("name") for n in nodes["/org/ocfd/device"].findall("node")] == ["0"]
+    remote = nodes["/org/ocfd/remote"].findall("node")
+    assert len(remote) == 1 and len(remote[0].get("name")) == 36, "a device on the network is not listed once"
+    (device,) = [path for path in nodes if path.endswith("/" + remote[0].get("name"))]
+    assert [n.get("name") for n in nodes[device].findall("node")] == ["1"]
     promised = {}
     for file in sorted(Path(folder).glob("*.xml")):
         for interface in ET.parse(file).getroot().findall("interface"):
@@ -57,12 +61,16 @@ def main(program, folder):
             promised[file.stem] = describe(interface)
     handler = promised.pop("org.ocfd.Handler1")  # apps implement it: what the daemon calls is in test_bus_handler
     assert handler[("method", "Handle")] == [("in", "s", "method"), ("in", "s", "href"), ("in", "a{sv}", "request"), ("out", "a{sv}", "response")]
-    agent = promised.pop("org.ocfd.Agent1")  # likewise: test_bus_agent
-    assert agent == {("method", "ShowPin"): [("in", "o", "device"), ("in", "s", "pin"), ("in", "u", "seconds")], ("method", "Cancel"): [("in", "o", "device")]}
+    agent = promised.pop("org.ocfd.Agent1")  # likewise: test_bus_security, test_bus_tool
+    assert agent == {
+        ("method", "ShowPin"): [("in", "o", "device"), ("in", "s", "pin"), ("in", "u", "seconds")],
+        ("method", "AskPin"): [("in", "o", "job"), ("in", "o", "device"), ("in", "s", "name"), ("in", "u", "seconds"), ("out", "s", "pin")],
+        ("method", "Cancel"): [("in", "o", "object")],
+    }
     assert sorted(real) == sorted(promised), f"{sorted(real)} and {sorted(promised)}"
     named = set(re.findall(r"[Aa]ction\s+(org\.ocfd\.[a-z-]+)", " ".join(f.read_text() for f in Path(folder).glob("*.xml"))))
     policy = ET.parse(Path(folder).parent / "polkit/org.ocfd.policy").getroot()
-    actions = {a.get("id") for a in policy.findall("action")}  # that they are what is asked for: test_bus_security
+    actions = {a.get("id") for a in policy.findall("action")}  # that they are what is asked for: test_bus_security, test_bus_tool
     assert named == actions, f"only in one of contract and polkit's file: {named ^ actions}"
     wrong = 0
     for name, facts in promised.items():

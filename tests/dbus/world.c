@@ -408,6 +408,7 @@ int world_setup(void **state) {
                                                   .next_step = "Own it" };
         w->store_fd = -1;
         fill_control(w);
+        world_client_fill(w);
         assert_int_equal(bus_new(&w->bus, &w->control, w->address), 0);
         WORLD_UNTIL(w, w->bus->state == BUS_READY);
         *state = w;
@@ -425,6 +426,7 @@ int world_teardown(void **state) {
         while (model_event(w->model, &event))
                 ;
         model_free(w->model);
+        world_client_free(w);
         world_bus_kill(w);
         snprintf(path, sizeof(path), "%s/config", w->directory);
         unlink(path);
@@ -481,6 +483,7 @@ static void tell(struct world *w) {
 
         while (model_event(w->model, &event))
                 bus_tell(w->bus, &event);
+        world_client_work(w);
 }
 
 static bool work(struct world *w) {
