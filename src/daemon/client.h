@@ -48,6 +48,16 @@ int client_refresh(struct client *c, const struct uuid *device, bus_heard *done,
 int client_channel(struct client *c, const struct uuid *device, enum bus_channel_wish wish,
                    struct out_channel **ret, const char **ret_why);
 
+/* The channel with the key of our onboarding tool; and an end of its session, since the key changes. */
+int client_owner_channel(struct client *c, const struct uuid *device, struct out_channel **ret,
+                         const char **ret_why);
+void client_close_owner_channel(struct client *c, const struct uuid *device);
+size_t client_secure_addresses(struct client *c, const struct uuid *device,
+                               struct out_address ret[OUT_ADDRESSES_MAX]);
+
+/* A reply's representation in normal form, until the next one is read; false: it has none. */
+bool client_read(struct client *c, const struct coap_reply *reply, struct span *ret);
+
 /* As bus_client_control.request. */
 void client_request(struct client *c, const struct uuid *device, enum bus_channel_wish wish,
                     struct call *call);
@@ -60,6 +70,7 @@ void client_response(struct client *c, const struct coap_reply *reply, struct oc
 int client_observe(struct client *c, const struct bus_observe_spec *spec,
                    struct bus_observer *o); /* 0; -ENOSPC; -ENOMEM */
 void client_unobserve(struct client *c, struct bus_observer *o);
+void client_observe_repeat(struct client *c, struct bus_observer *o); /* its last value once more */
 enum bus_mode client_mode(const struct client *c, const struct uuid *device, const char *href);
 
 /* ---- what the daemon tells ---- */

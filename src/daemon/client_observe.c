@@ -264,6 +264,16 @@ void client_unobserve(struct client *c, struct bus_observer *b) {
                 free_unused(o);
 }
 
+void client_observe_repeat(struct client *c, struct bus_observer *b) {
+        struct observation *o = b->subject;
+        struct ocf_response response;
+
+        if (!o || !o->has_value)
+                return;
+        response = last_value(o);
+        tell_one(o, b, &response);
+}
+
 enum bus_mode client_mode(const struct client *c, const struct uuid *device, const char *href) {
         enum bus_mode best = BUS_MODE_NONE;
 

@@ -103,6 +103,41 @@ int client_channel(struct client *c, const struct uuid *device, enum bus_channel
         return out_channel_obtain(c->outgoing, &spec, ret);
 }
 
+size_t client_secure_addresses(struct client *c, const struct uuid *device,
+                               struct out_address ret[OUT_ADDRESSES_MAX]) {
+        const struct remote_device *d = remotes_find(c->remotes, device);
+
+        return d ? addresses_of(d, true, ret) : 0;
+}
+
+int client_owner_channel(struct client *c, const struct uuid *device, struct out_channel **ret,
+                         const char **ret_why) {
+        const struct device *tool = tool_device(c->daemon->tool);
+        struct out_spec spec = { .kind = OUT_CREDENTIAL, .id = *device };
+
+        *ret_why = "no key of its owner is here";
+        if (!tool || !keyring_has(tool_keyring(c->daemon->tool), device))
+                return -ENOENT;
+        spec.device = tool->index;
+        spec.n_addresses = client_secure_addresses(c, device, spec.addresses);
+        *ret_why = "its address is not known: ocfctl discover looks for it";
+        return spec.n_addresses ? out_channel_obtain(c->outgoing, &spec, ret) : -ENOENT;
+}
+
+void client_close_owner_channel(struct client *c, const struct uuid *device) {
+        struct out_channel *channel;
+        const char *why;
+
+        if (client_owner_channel(c, device, &channel, &why))
+                return;
+        out_channel_close(channel);
+        out_channel_release(channel);
+}
+
+bool client_read(struct client *c, const struct coap_reply *reply, struct span *ret) {
+        return client_normalise(c, reply, ret);
+}
+
 /* ---- what came back ---- */
 
 void client_response(struct client *c, const struct coap_reply *reply, struct ocf_response *ret) {

@@ -142,4 +142,5 @@ void daemon_fill_control(struct daemon *d) {
                 .counters = control_counters,
         };
         control_fill_security(d);
+        control_fill_client(d);
 }

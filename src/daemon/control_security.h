@@ -17,4 +17,7 @@ void control_store(void *context, enum bus_store_work work, int fd, bus_store_do
  * svr_transfer. */
 const char *control_next_step(const struct svr *svr, uint8_t transfers, bool pin_is_shown);
 
+/* control_client.c */
+void control_fill_client(struct daemon *d);
+
 #endif

@@ -130,6 +130,7 @@ static void save_hrefs(uv_timer_t *timer) {
 }
 
 static void tell(struct daemon *d) {
+        struct remote_event remote;
         struct model_event event;
 
         while (model_event(d->model, &event)) {
@@ -141,6 +142,8 @@ static void tell(struct daemon *d) {
                         uv_timer_start(&d->hrefs_timer, save_hrefs, HREFS_DELAY_MS, 0);
                 }
         }
+        while (remotes_event(client_remotes(d->client), &remote))
+                bus_tell_remote(d->bus, &remote);
         if (d->status_is_stale) {
                 d->status_is_stale = false;
                 bus_tell_status(d->bus);
@@ -166,6 +169,7 @@ static uint64_t next_deadline(const struct daemon *d) {
 
         due = ocf_min_u64(due, secure_link_deadline(d->link));
         due = ocf_min_u64(due, client_deadline(d->client));
+        due = ocf_min_u64(due, jobs_deadline(d->jobs));
         return ocf_min_u64(due, secure_deadline(d->secure));
 }
 
@@ -179,6 +183,7 @@ static void daemon_settle(struct daemon *d) {
         tell(d);
         channels_flush(d->channels);
         secure_wake(d->secure);
+        jobs_wake(d->jobs);
         client_wake(d->client);
         pipeline_wake(d->pipeline);
         secure_link_wake(d->link);
@@ -474,6 +479,7 @@ struct daemon *daemon_free(struct daemon *d) {
                 uv_run(&d->loop, UV_RUN_DEFAULT); /* only closing handles are left */
                 (void)uv_loop_close(&d->loop);
         }
+        d->jobs = jobs_free(d->jobs);
         d->client = client_free(d->client);
         d->tool = tool_free(d->tool);
         d->model = model_free(d->model);

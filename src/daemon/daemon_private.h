@@ -10,6 +10,7 @@
 #include "daemon/client.h"
 #include "daemon/config.h"
 #include "daemon/deadline_timer.h"
+#include "daemon/jobs.h"
 #include "daemon/net.h"
 #include "daemon/pin_command.h"
 #include "daemon/pipeline.h"
@@ -35,6 +36,7 @@ struct daemon {
         struct secure_link *link; /* likewise */
         struct tool *tool;        /* likewise, as the next */
         struct client *client;
+        struct jobs *jobs;
         struct pin_command *pin_command;
         struct bus *bus;
         struct bus_loop *bus_loop;

@@ -39,13 +39,23 @@ struct out_request {
         struct coap_ask ask;
         uint8_t *texts;
         coap_id id;
+        uint32_t slot;
         bool is_sent, is_retry, connect_only, was_answered;
         uint64_t deadline_ms, sent_ms;
         out_done *done;
         void *context;
 };
 
+/* Answers may come for requests that nobody waits for any more: what goes with them is a number, not a
+ * pointer. */
+struct slot {
+        struct out_request *request;
+        uint32_t generation, next_free; /* next_free: of a free one, the index after it plus 1 */
+};
+
 struct outgoing {
+        struct slot *slots;
+        uint32_t n_slots, first_free; /* plus 1; 0: none */
         struct outgoing_config config;
         struct list channels, busy; /* busy: due, or connecting */
 };
@@ -135,6 +145,11 @@ struct out_channel *out_channel_release(struct out_channel *c) {
         return NULL;
 }
 
+struct out_channel *out_channel_hold(struct out_channel *c) {
+        c->n_references++;
+        return c;
+}
+
 void out_channel_close(struct out_channel *c) {
         close_session(c);
         make_due(c);
@@ -165,7 +180,36 @@ const struct session *outgoing_session_of(const struct outgoing *o, const struct
 
 /* ---- requests ---- */
 
+static bool slot_take(struct outgoing *o, struct out_request *r) {
+        struct slot *s;
+
+        if (!o->first_free) {
+                if (!ocf_grow((void **)&o->slots, o->n_slots, o->n_slots + 1, sizeof(*o->slots)))
+                        return false;
+                o->first_free = ++o->n_slots;
+        }
+        r->slot = o->first_free - 1;
+        s = &o->slots[r->slot];
+        o->first_free = s->next_free;
+        s->request = r;
+        s->generation++;
+        return true;
+}
+
+static void slot_give(struct outgoing *o, uint32_t slot) {
+        o->slots[slot].request = NULL;
+        o->slots[slot].next_free = o->first_free;
+        o->first_free = slot + 1;
+}
+
+static struct out_request *request_of(const struct outgoing *o, uint64_t user) {
+        uint32_t slot = (uint32_t)user;
+
+        return slot < o->n_slots && o->slots[slot].generation == user >> 32 ? o->slots[slot].request : NULL;
+}
+
 static void request_free(struct out_request *r) {
+        slot_give(r->channel->outgoing, r->slot);
         list_unlink(&r->link);
         (void)out_channel_release(r->channel);
         ocf_free(r->texts);
@@ -203,7 +247,8 @@ static int request_new(struct out_channel *c, const struct coap_ask *ask, uint32
         if (!r)
                 return -ENOMEM;
         r->ask = *ask;
-        if (keep_texts(r, ask) < 0) {
+        if (keep_texts(r, ask) < 0 || !slot_take(c->outgoing, r)) {
+                ocf_free(r->texts);
                 ocf_free(r);
                 return -ENOMEM;
         }
@@ -439,7 +484,7 @@ static void send_one(struct out_request *r) {
                 finish(r, &(struct out_result){ .outcome = OUT_ANSWERED, .peer = &c->peer });
                 return;
         }
-        r->ask.user = (uint64_t)(uintptr_t)r;
+        r->ask.user = (uint64_t)c->outgoing->slots[r->slot].generation << 32 | r->slot;
         r->ask.timeout_ms = attempt_ms(c, r, now_ms);
         e = pipeline_ask(o->config.pipeline, &c->peer, &r->ask, &r->id);
         if (e) {
@@ -604,11 +649,17 @@ static void on_failure(struct out_request *r, enum coap_failure failure) {
 }
 
 void outgoing_reply(struct outgoing *o, const struct coap_event *e) {
-        struct out_request *r = (struct out_request *)(uintptr_t)e->user;
+        struct out_request *r = request_of(o, e->user);
         struct out_result result = { .outcome = OUT_ANSWERED, .reply = &e->reply, .peer = &e->peer };
 
         if (!r)
                 return;
+        if (r->ask.multicast && e->id != r->id) { /* one member's body, which came in blocks */
+                result.more = true;
+                if (e->type == COAP_EVENT_RESPONSE)
+                        r->done(r->context, &result);
+                return;
+        }
         if (e->type == COAP_EVENT_FAILED) {
                 r->is_sent = false;
                 on_failure(r, e->reply.failure);
@@ -697,5 +748,6 @@ struct outgoing *outgoing_free(struct outgoing *o) {
                 c->n_references = 0;
                 channel_free_unused(c);
         }
+        ocf_free(o->slots);
         return ocf_free(o);
 }

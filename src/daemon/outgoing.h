@@ -83,6 +83,7 @@ struct outgoing *outgoing_free(struct outgoing *o);                            /
  * obtain wants its release. 0; -ENOMEM. */
 int out_channel_obtain(struct outgoing *o, const struct out_spec *spec, struct out_channel **ret);
 struct out_channel *out_channel_release(struct out_channel *c);
+struct out_channel *out_channel_hold(struct out_channel *c); /* likewise wants its release */
 
 /* Says goodbye to the session, if there is one. */
 void out_channel_close(struct out_channel *c);

@@ -3,6 +3,7 @@
 #include "daemon/daemon_private.h"
 #include "daemon/diag.h"
 #include "daemon/random.h"
+#include "security/identity_key.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,13 +125,38 @@ static void finish(struct tool *t, int outcome) {
         t->done(t->context, outcome);
 }
 
-static void on_device_stored(void *context, int outcome) {
+static void on_certified(void *context, int outcome) {
         struct tool *t = context;
         char id[UUID_TEXT_MAX];
 
         if (!outcome)
                 diag_log(LOG_NOTICE, "There is an onboarding tool now: %s", uuid_format(&t->device->di, id));
         finish(t, outcome);
+}
+
+/* It has a certificate of its own authority, for devices that want to see one. */
+static void on_device_stored(void *context, int outcome) {
+        uint8_t csr[IDENTITY_CSR_MAX], pem[AUTHORITY_PEM_MAX];
+        struct writer request = writer_on(csr, sizeof(csr)), issued = writer_on(pem, sizeof(pem));
+        struct tool *t = context;
+        struct daemon *d = t->daemon;
+        const char *problem;
+
+        if (!outcome && !secure_own_csr(d->secure, t->device->index, &request))
+                outcome = -ENOMEM;
+        if (!outcome) {
+                problem = authority_issue(t->authority, writer_span(&request), &t->device->di, NULL, 0,
+                                          daemon_wall(d), &issued);
+                if (problem) {
+                        diag_log(LOG_ERR, "The onboarding tool has no certificate of its own: %s", problem);
+                        outcome = -EINVAL;
+                }
+        }
+        if (!outcome)
+                outcome = secure_install_certificate(d->secure, t->device->index, writer_span(&issued),
+                                                     authority_root(t->authority), on_certified, t);
+        if (outcome)
+                finish(t, outcome);
 }
 
 /* Its memory is durable; now the device itself. */

@@ -344,6 +344,11 @@ void remote_owned_by_us(struct remote_device *d) {
                 remote_set_ownership(d, REMOTE_UNKNOWN);
 }
 
+void remote_is_owned(struct remote_device *d) {
+        if (d->ownership == REMOTE_UNOWNED)
+                remote_set_ownership(d, REMOTE_OTHERS);
+}
+
 int remote_rename(struct remote_device *d, const struct uuid *id) {
         struct remotes *t = d->table;
         struct remote_device *new, *other = remotes_find(t, id);

@@ -149,6 +149,9 @@ void remote_pin(struct remote_device *d); /* somebody needs it: it stays */
 void remote_unpin(struct remote_device *d);
 void remote_owned_by_us(struct remote_device *d); /* the tool's devices have changed */
 
+/* We have just taken it, or know that it is owned. */
+void remote_is_owned(struct remote_device *d);
+
 /* Ownership gave it another id; what is known of it goes along. 0; -ENOMEM. */
 int remote_rename(struct remote_device *d, const struct uuid *id);
 void remote_forget(struct remote_device *d);

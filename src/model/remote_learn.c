@@ -125,6 +125,22 @@ static char **put_texts(char **list, const struct texts *t, char **at) {
         return list + t->n + 1;
 }
 
+static int set_types(struct remote_device *d, const struct texts *types) {
+        char **list, *at;
+
+        if (says_the_same(types, d->types))
+                return 0;
+        list = ocf_allocate(1, texts_size(types));
+        if (!list)
+                return -ENOMEM;
+        at = (char *)(list + types->n + 1);
+        put_texts(list, types, &at);
+        ocf_free(d->types);
+        d->types = list;
+        remote_news(d, REMOTE_TYPES);
+        return 0;
+}
+
 static void texts_of(char *const *list, struct texts *ret) {
         *ret = (struct texts){ 0 };
         for (; *list && ret->n < REMOTE_TYPES_MAX; list++) {
@@ -422,7 +438,10 @@ static int learn_link(struct learning *l, struct span item, const struct uuid *o
         if (r < 0 || !told)
                 return r;
         read_endpoints(item, l->from, &told->addresses);
-        return resource_learn(told->device, &link);
+        r = resource_learn(told->device, &link);
+        if (!r && span_equal_string(link.href, "/oic/d") && link.types.n)
+                r = set_types(told->device, &link.types); /* /oic/d itself tells them to baseline alone */
+        return r;
 }
 
 static int learn_links(struct learning *l, struct span list, const struct uuid *of) {
@@ -566,22 +585,6 @@ int remotes_learn_doxm(struct remotes *t, uint64_t now_ms, const struct coap_pee
 }
 
 /* ---- /oic/d ---- */
-
-static int set_types(struct remote_device *d, const struct texts *types) {
-        char **list, *at;
-
-        if (says_the_same(types, d->types))
-                return 0;
-        list = ocf_allocate(1, texts_size(types));
-        if (!list)
-                return -ENOMEM;
-        at = (char *)(list + types->n + 1);
-        put_texts(list, types, &at);
-        ocf_free(d->types);
-        d->types = list;
-        remote_news(d, REMOTE_TYPES);
-        return 0;
-}
 
 int remotes_learn_device(struct remotes *t, uint64_t now_ms, const struct uuid *id, struct span rep) {
         struct remote_device *d = remotes_find(t, id);

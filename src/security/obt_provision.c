@@ -1,0 +1,334 @@
+#include "security/obt_private.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * What is done with a device that is ours: into RFPRO, what there is to write,
+ * and back into RFNOP (services.md 1.4).
+ */
+
+static struct obt_step switch_to(unsigned target, enum svr_state state, const char *name) {
+        return (struct obt_step){ .name = name,
+                                  .type = OBT_WANT_REQUEST,
+                                  .channel = OBT_OWNER,
+                                  .target = target,
+                                  .method = COAP_POST,
+                                  .path = "/oic/sec/pstat",
+                                  .is_switch = true,
+                                  .state = state };
+}
+
+/* From here on, whatever happens, it is brought back. */
+static void add_provisioning(struct obt_flow *f, unsigned target) {
+        const struct obt_step go = switch_to(target, SVR_RFPRO, "provisioning"),
+                              back = switch_to(target, SVR_RFNOP, "in use again");
+
+        obt_add(f, &go);
+        obt_undo_first(f, &back);
+}
+
+static void add_normal(struct obt_flow *f, unsigned target) {
+        const struct obt_step go = switch_to(target, SVR_RFNOP, "ready");
+
+        obt_add(f, &go);
+}
+
+static void add_post(struct obt_flow *f, unsigned target, const char *name, const char *path,
+                     obt_write *write) {
+        const struct obt_step step = { .name = name,
+                                       .type = OBT_WANT_REQUEST,
+                                       .channel = OBT_OWNER,
+                                       .target = target,
+                                       .method = COAP_POST,
+                                       .path = path,
+                                       .write = write };
+
+        obt_add(f, &step);
+}
+
+static void add_delete(struct obt_flow *f, const char *name, const char *path, bool with_query) {
+        const struct obt_step step = { .name = name,
+                                       .type = OBT_WANT_REQUEST,
+                                       .channel = OBT_OWNER,
+                                       .method = COAP_DELETE,
+                                       .path = path,
+                                       .has_query = with_query };
+
+        obt_add(f, &step);
+}
+
+/* ---- certificates ---- */
+
+static bool read_csr(struct obt_flow *f, struct span payload) {
+        uint8_t *pem;
+        struct writer w;
+        struct span item, csr;
+        const char *problem = "the device's request for a certificate is none";
+
+        if (!rep_map_find(payload, "csr", &item) || (!rep_as_text(item, &csr) && !rep_as_bytes(item, &csr))) {
+                obt_problem(f, "No certificate: %s", problem);
+                return false;
+        }
+        while (csr.n && !csr.data[csr.n - 1])
+                csr.n--;
+        pem = ocf_allocate(AUTHORITY_PEM_MAX, 1);
+        if (!pem)
+                return false;
+        w = writer_on(pem, AUTHORITY_PEM_MAX);
+        problem = authority_issue(f->config.authority, csr, &f->ids[0], f->config.roles, f->config.n_roles,
+                                  f->config.wall_s, &w);
+        ocf_free(f->certificate);
+        f->certificate = pem;
+        f->n_certificate = w.n;
+        if (!problem)
+                return true;
+        obt_problem(f, "No certificate: %s", problem);
+        return false;
+}
+
+void obt_add_certificate(struct obt_flow *f, enum obt_channel channel) {
+        const struct obt_step steps[] = {
+                { .name = "certificate",
+                  .path = "/oic/sec/cred",
+                  .method = COAP_POST,
+                  .write = obt_write_tool_anchor },
+                { .name = "certificate", .path = "/oic/sec/csr", .method = COAP_GET, .read = read_csr },
+                { .name = "certificate",
+                  .path = "/oic/sec/cred",
+                  .method = COAP_POST,
+                  .write = obt_write_certificate },
+                { .name = "certificate",
+                  .path = "/oic/sec/acl2",
+                  .method = COAP_POST,
+                  .write = obt_write_roles_access },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+                struct obt_step step = steps[i];
+
+                step.type = OBT_WANT_REQUEST;
+                step.channel = channel;
+                step.is_certificate = true;
+                obt_add(f, &step);
+        }
+}
+
+/* ---- pairs ---- */
+
+static bool is_about(struct span cred, const struct uuid *subject) {
+        struct span item, text;
+        struct uuid id;
+        int64_t type;
+
+        return rep_map_find(cred, "credtype", &item) && rep_as_int64(item, &type) && type == CRED_PSK &&
+               rep_map_find(cred, "subjectuuid", &item) && rep_as_text(item, &text) &&
+               uuid_parse(&id, text) && uuid_equal(&id, subject);
+}
+
+/* The newest key of this device for the other one: what this flow gave it. */
+static bool read_pair(struct obt_flow *f, struct span payload) {
+        const struct uuid *other = &f->ids[f->undo[f->i_undo].target ^ 1];
+        struct rep_token t;
+        struct span list;
+        int64_t credid = -1;
+
+        f->query[0] = 0;
+        if (!rep_map_find(payload, "creds", &list) || !rep_next(&list, &t) || t.type != REP_ARRAY)
+                return false;
+        for (uint64_t i = 0; i < t.value.n; i++) {
+                struct span one, item;
+
+                if (!rep_skip(&list, &one))
+                        break;
+                if (is_about(one, other) && rep_map_find(one, "credid", &item))
+                        (void)rep_as_int64(item, &credid);
+        }
+        snprintf(f->query, sizeof(f->query), "credid=%lld", (long long)credid);
+        return true;
+}
+
+static void add_pair_undo(struct obt_flow *f, unsigned target) {
+        struct obt_step look = { .name = "taking back",
+                                 .type = OBT_WANT_REQUEST,
+                                 .channel = OBT_OWNER,
+                                 .target = target,
+                                 .method = COAP_GET,
+                                 .path = "/oic/sec/cred",
+                                 .read = read_pair },
+                        delete = look;
+
+        delete.method = COAP_DELETE;
+        delete.read = NULL;
+        delete.has_query = true;
+        obt_undo_first(f, &delete);
+        obt_undo_first(f, &look);
+}
+
+static bool plan_pair(struct obt_flow *f) {
+        if (uuid_equal(&f->ids[0], &f->ids[1])) {
+                obt_problem(f, "A device cannot be paired with itself");
+                return false;
+        }
+        f->config.random(f->config.context, f->pair_key, sizeof(f->pair_key));
+        add_provisioning(f, 0);
+        add_provisioning(f, 1);
+        add_pair_undo(f, 0);
+        add_pair_undo(f, 1);
+        add_post(f, 0, "key", "/oic/sec/cred", obt_write_pair);
+        add_post(f, 1, "key", "/oic/sec/cred", obt_write_pair);
+        add_normal(f, 0);
+        add_normal(f, 1);
+        return true;
+}
+
+/* ---- the others ---- */
+
+static bool read_sct(struct obt_flow *f, struct span payload) {
+        struct span item;
+        int64_t sct = 0;
+
+        if (rep_map_find(payload, "sct", &item))
+                (void)rep_as_int64(item, &sct);
+        f->can_certificate = sct & CRED_CERTIFICATE;
+        if (!f->can_certificate)
+                obt_problem(f, "The device knows no certificates");
+        return f->can_certificate;
+}
+
+static void add_sct(struct obt_flow *f) {
+        const struct obt_step step = { .name = "look",
+                                       .type = OBT_WANT_REQUEST,
+                                       .channel = OBT_OWNER,
+                                       .method = COAP_GET,
+                                       .path = "/oic/sec/doxm",
+                                       .read = read_sct };
+
+        obt_add(f, &step);
+}
+
+static bool plan_certificate(struct obt_flow *f) {
+        if (!f->config.authority) {
+                obt_problem(f, "There is no certificate authority");
+                return false;
+        }
+        add_sct(f);
+        add_provisioning(f, 0);
+        obt_add_certificate(f, OBT_OWNER);
+        add_normal(f, 0);
+        return true;
+}
+
+static bool plan_reset(struct obt_flow *f) {
+        const struct obt_step reset = switch_to(0, SVR_RESET, "reset"),
+                              forget = { .name = "forget", .type = OBT_WANT_FORGET };
+
+        f->has_key_stored = true;
+        if (!f->config.forget)
+                obt_add(f, &reset);
+        obt_add(f, &forget);
+        return true;
+}
+
+static bool plan_access(struct obt_flow *f) {
+        struct writer w = writer_on(f->payload, OBT_PAYLOAD_MAX);
+
+        if (!f->config.n_hrefs || !f->config.permission || f->config.permission > ACE_ALL) {
+                obt_problem(f, "An access entry has hrefs or wildcards, and a permission");
+                return false;
+        }
+        for (size_t i = 0; i < f->config.n_hrefs; i++)
+                if (!f->hrefs[i].n || (f->hrefs[i].data[0] != '/' &&
+                                       (f->hrefs[i].n != 1 || !strchr("*+-", f->hrefs[i].data[0])))) {
+                        obt_problem(f, "An href begins with a slash, and a wildcard is *, + or -");
+                        return false;
+                }
+        if (!obt_write_access(f, &w))
+                return false;
+        add_provisioning(f, 0);
+        add_post(f, 0, "access", "/oic/sec/acl2", obt_write_access);
+        add_normal(f, 0);
+        return true;
+}
+
+static bool plan_cloud(struct obt_flow *f) {
+        const struct obt_config *c = &f->config;
+
+        if (!c->cloud_href.n) {
+                obt_problem(f, "The device has no resource of a cloud (oic.r.coapcloudconf)");
+                return false;
+        }
+        if (c->cis.n && (!c->sid.n || !c->at.n)) {
+                obt_problem(f, "A cloud has an address (cis), an id (sid) and a token (at)");
+                return false;
+        }
+        add_provisioning(f, 0);
+        add_post(f, 0, "access", "/oic/sec/acl2", obt_write_access);
+        add_normal(f, 0);
+        add_post(f, 0, "cloud", (const char *)c->cloud_href.data, obt_write_cloud);
+        return true;
+}
+
+static bool plan_anchor(struct obt_flow *f) {
+        struct uuid id;
+
+        if (!f->config.subject.n)
+                f->config.subject = SPAN_LITERAL("*");
+        if (!f->config.pem.n ||
+            (!span_equal_string(f->config.subject, "*") && !uuid_parse(&id, f->config.subject))) {
+                obt_problem(f, "A trust anchor is a certificate in PEM, and its subject a UUID or *");
+                return false;
+        }
+        add_provisioning(f, 0);
+        add_post(f, 0, "anchor", "/oic/sec/cred", obt_write_anchor);
+        add_normal(f, 0);
+        return true;
+}
+
+bool obt_plan_provision(struct obt_flow *f) {
+        struct obt_step state;
+
+        switch (f->config.operation) {
+        case OBT_OWN:
+                break;
+        case OBT_RESET:
+                return plan_reset(f);
+        case OBT_SET_STATE:
+                state = switch_to(0, f->config.state, "state");
+                obt_add(f, &state);
+                return true;
+        case OBT_PAIR:
+                return plan_pair(f);
+        case OBT_ISSUE_IDENTITY:
+        case OBT_ISSUE_ROLES:
+                return plan_certificate(f);
+        case OBT_ADD_ANCHOR:
+                return plan_anchor(f);
+        case OBT_ADD_ACCESS:
+                return plan_access(f);
+        case OBT_REMOVE_ACCESS:
+                snprintf(f->query, sizeof(f->query), "aceid=%d", f->config.number);
+                add_provisioning(f, 0);
+                add_delete(f, "access", "/oic/sec/acl2", f->config.number);
+                if (!f->config.number)
+                        add_post(f, 0, "access", "/oic/sec/acl2", obt_write_default_access);
+                add_normal(f, 0);
+                return true;
+        case OBT_REMOVE_CREDENTIAL:
+                snprintf(f->query, sizeof(f->query), "credid=%d", f->config.number);
+                add_provisioning(f, 0);
+                add_delete(f, "credential", "/oic/sec/cred", true);
+                add_normal(f, 0);
+                return true;
+        case OBT_CONFIGURE_CLOUD:
+                return plan_cloud(f);
+        case OBT_SET_DOMAIN:
+                add_provisioning(f, 0);
+                add_post(f, 0, "domain", "/oic/sec/sdi", obt_write_sdi);
+                add_normal(f, 0);
+                return true;
+        }
+        return false;
+}
