@@ -210,6 +210,15 @@ static void mark_by_hand(struct client *c, const struct coap_peer *peer) {
                         d->by_hand |= memcmp(d->addresses[i].from, peer->remote_ip, 16) == 0;
 }
 
+/* It asks, and answers like everybody; nobody has use for it. */
+static void forget_tool(struct client *c) {
+        const struct device *tool = tool_device(c->daemon->tool);
+        struct remote_device *d = tool ? remotes_find(c->remotes, &tool->di) : NULL;
+
+        if (d)
+                remote_forget(d);
+}
+
 static void on_group(void *context, const struct out_result *result) {
         struct group_ask *a = context;
         struct client *c = a->client;
@@ -222,6 +231,7 @@ static void on_group(void *context, const struct out_result *result) {
                         (void)remotes_learn_doxm(c->remotes, client_now(c), result->peer, NULL, rep);
                 else
                         (void)remotes_learn_res(c->remotes, client_now(c), result->peer, rep, true);
+                forget_tool(c);
                 if (a->by_hand)
                         mark_by_hand(c, result->peer);
         }

@@ -130,6 +130,8 @@ void daemon_denied(void *context, const struct ocf_request *request, const struc
                 .reason = access_reason_text(verdict->reason),
         };
 
+        if (request->multicast)
+                return; /* it asked everybody, and hears nothing from us: that is no attempt */
         if (svr)
                 denial.device = uuid_format(&svr->doxm.deviceuuid, device);
         if (session && !uuid_is_nil(&session->id))
@@ -354,6 +356,8 @@ int daemon_open_secure(struct daemon *d) {
                 r = tool_new(&d->tool, d);
         if (!r)
                 r = client_new(&d->client, d);
+        if (!r)
+                r = jobs_new(&d->jobs, d);
         if (!r && tool_exists(d->tool))
                 daemon_endpoints_changed(d);
         return r ? r : store_start(d->store, &d->loop);
