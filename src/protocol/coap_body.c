@@ -73,7 +73,7 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
                 return NULL;
         }
         b->account = a;
-        b->channel = shape->peer.stream ? shape->peer.channel : 0;
+        b->channel = shape->peer.channel;
         b->code = response->code;
         b->content_format = response->content_format;
         b->max_age_s = response->max_age_s;

@@ -140,7 +140,7 @@ struct coap_body {
         struct coap_account *account;
         struct coap_stretch bytes;
         struct coap_cursor reader;
-        uint32_t channel; /* of a connection: it goes with it; else 0 */
+        uint32_t channel; /* of a connection or a session: it goes with it; else 0 */
         uint8_t code;
         bool fetched; /* its last block was asked for */
         uint8_t n_etag;
@@ -391,7 +391,7 @@ enum coap_upload_outcome coap_upload_take(struct coap_endpoint *ep, uint64_t now
                                           const struct coap_shape *shape, struct coap_request_details *d,
                                           uint64_t bytes_hash);
 void coap_upload_free(struct coap_endpoint *ep, struct coap_upload *u);
-void coap_upload_forget(struct coap_endpoint *ep, uint32_t channel); /* the connection is gone */
+void coap_upload_forget(struct coap_endpoint *ep, uint32_t channel); /* it is gone */
 void coap_upload_tick(struct coap_endpoint *ep, uint64_t now_ms);
 
 /* coap_exchange.c */
@@ -418,7 +418,7 @@ struct coap_body *coap_body_keep(struct coap_endpoint *ep, uint64_t now_ms, cons
                                  const struct coap_response *response, struct span etag); /* NULL: no room */
 void coap_body_free(struct coap_endpoint *ep, struct coap_body *b);
 void coap_body_touch(struct coap_endpoint *ep, uint64_t now_ms, struct coap_body *b);
-void coap_body_forget(struct coap_endpoint *ep, uint32_t channel); /* the connection is gone */
+void coap_body_forget(struct coap_endpoint *ep, uint32_t channel); /* it is gone */
 void coap_body_fetched(struct coap_endpoint *ep, struct coap_body *b,
                        uint8_t method);                              /* its last block went */
 bool coap_body_make_room(struct coap_endpoint *ep, uint64_t now_ms); /* gives one up; false: all are busy */

@@ -55,7 +55,7 @@ static struct coap_upload *begin(struct coap_endpoint *ep, const struct coap_pee
         a->n_uploads++;
         u->account = a;
         u->first_hash = first_hash;
-        u->channel = peer->stream ? peer->channel : 0;
+        u->channel = peer->channel;
         list_init(&u->due);
         coap_hash_link(&ep->by_upload, &u->node, key);
         return u;
