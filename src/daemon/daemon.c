@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 /* What one uid may have us hold. A gateway's whole set of bridged things fits; a runaway loop does not. */
 static const uint64_t quota_limits[_MODEL_QUOTA_N] = {
@@ -465,6 +466,17 @@ static void close_handles(struct daemon *d) {
                 uv_close(handles[i], NULL);
 }
 
+#define STOP_WORK_MS 5000u /* for a key that takes its time */
+
+/* A TPM that hangs is no reason to hang as well; what the thread uses cannot be freed, though. */
+static void stop_work(struct daemon *d) {
+        if (!d->link || secure_link_stop(d->link, STOP_WORK_MS))
+                return;
+        diag_log(LOG_ERR, "ManufacturerKey= is still at work, and not waited for any longer: ocfd ends here. "
+                          "Look after the TPM, or whatever has the key.");
+        _exit(d->restarts || d->result ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
 struct daemon *daemon_free(struct daemon *d) {
         if (!d)
                 return NULL;
@@ -475,6 +487,7 @@ struct daemon *daemon_free(struct daemon *d) {
         d->store = store_close(d->store); /* what waits for it is answered while all is there */
         d->pin_command = pin_command_free(d->pin_command);
         d->net = net_free(d->net);
+        stop_work(d);
         if (d->loop_is_open) {
                 uv_run(&d->loop, UV_RUN_DEFAULT); /* only closing handles are left */
                 (void)uv_loop_close(&d->loop);

@@ -227,6 +227,7 @@ static int open_link(struct daemon *d) {
                                                           .certificate = host_certificate,
                                                           .certificate_peer = host_certificate_peer } },
                 .pipeline = d->pipeline,
+                .loop = &d->loop,
                 .context = d,
                 .now = on_now,
                 .is_secure = is_secure,

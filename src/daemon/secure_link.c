@@ -1,5 +1,6 @@
 #include "daemon/secure_link.h"
 #include "base/memory.h"
+#include "daemon/secure_work.h"
 
 #include <errno.h>
 #include <string.h>
@@ -17,6 +18,7 @@ struct rest {
 struct secure_link {
         struct secure_link_config config;
         struct sessions *sessions;
+        struct secure_work *work;
         struct list rests;
         uint64_t grace_until; /* OCF_NEVER: no session waits for its end */
         bool is_popping;
@@ -127,6 +129,11 @@ static void pop(struct secure_link *l, unsigned via) {
                         break;
                 }
         l->is_popping = false;
+        secure_work_go(l->work);
+}
+
+static void on_work_done(void *context) {
+        pop(context, 0);
 }
 
 /* ---- from the sockets ---- */
@@ -317,6 +324,20 @@ const struct sessions *secure_link_sessions(const struct secure_link *l) {
 
 /* ---- made and freed ---- */
 
+static uint64_t on_work_now(void *context) {
+        return now_of(context);
+}
+
+static int open_work(struct secure_link *l) {
+        const struct secure_work_config config = { .loop = l->config.loop,
+                                                   .sessions = l->sessions,
+                                                   .context = l,
+                                                   .now = on_work_now,
+                                                   .done = on_work_done };
+
+        return secure_work_new(&l->work, &config);
+}
+
 int secure_link_new(struct secure_link **ret, const struct secure_link_config *config) {
         struct secure_link *l = ocf_new(struct secure_link);
         int r;
@@ -329,6 +350,8 @@ int secure_link_new(struct secure_link **ret, const struct secure_link_config *c
         l->message = ocf_allocate(COAP_TRANSMIT_MAX, 1);
         l->record = ocf_allocate(TLS_RECORD_MAX, 1);
         r = l->message && l->record ? sessions_new(&l->sessions, &config->sessions) : -ENOMEM;
+        if (!r)
+                r = open_work(l);
         if (r < 0) {
                 secure_link_free(l);
                 return r;
@@ -337,12 +360,17 @@ int secure_link_new(struct secure_link **ret, const struct secure_link_config *c
         return 0;
 }
 
+bool secure_link_stop(struct secure_link *l, uint64_t max_ms) {
+        return secure_work_stop(l->work, max_ms);
+}
+
 struct secure_link *secure_link_free(struct secure_link *l) {
         if (!l)
                 return NULL;
         LIST_FOR_EACH_SAFE(i, &l->rests)
         rest_free(LIST_ENTRY(i, struct rest, link));
         sessions_free(l->sessions);
+        secure_work_free(l->work);
         ocf_free(l->message);
         ocf_free(l->record);
         return ocf_free(l);

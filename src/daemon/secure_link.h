@@ -12,10 +12,13 @@
 #include "daemon/pipeline.h"
 #include "security/sessions.h"
 
+#include <uv.h>
+
 struct secure_link;
 
 struct secure_link_config {
         struct sessions_config sessions;
+        uv_loop_t *loop; /* beside which the steps of slow keys are run */
         struct pipeline *pipeline;
         void *context;
         uint64_t (*now)(void *context);
@@ -30,6 +33,10 @@ struct secure_link_config {
 
 int secure_link_new(struct secure_link **ret, const struct secure_link_config *config);
 struct secure_link *secure_link_free(struct secure_link *l);
+
+/* Before it is freed, and before what the pipeline and the sockets are made of: no step of a slow key is
+ * under way any more. false: one still is after max_ms, and nothing that it uses may be freed. */
+bool secure_link_stop(struct secure_link *l, uint64_t max_ms);
 
 /* What net.h tells of secure ports. */
 void secure_link_datagram(struct secure_link *l, const struct coap_peer *peer, unsigned via, uint8_t *data,

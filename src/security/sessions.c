@@ -196,6 +196,7 @@ static bool read_on(struct sessions *s, struct reading *r, uint64_t now_ms, stru
         has_data = tls_next(c->tls, now_ms, &data);
         talk(s, c);
         follow_time(s, c);
+        sessions_follow_work(s, c);
         if (!was_told && c->tls->state == TLS_OPEN) {
                 if (!may_open(s, c)) {
                         sessions_end(s, c, now_ms);
@@ -217,6 +218,22 @@ static bool read_on(struct sessions *s, struct reading *r, uint64_t now_ms, stru
         r->session = NULL;
         if (c->tls->state == TLS_CLOSED)
                 sessions_end(s, c, now_ms);
+        return false;
+}
+
+/* What a step was run for. Return: whether there is an event; then there may be more of the same session. */
+static bool read_worked(struct sessions *s, uint64_t now_ms, struct session_event *ret) {
+        while (!list_is_empty(&s->worked)) {
+                struct session *c = LIST_ENTRY(s->worked.next, struct session, work_link);
+                struct reading r = { .session = c, .begun = true };
+
+                list_unlink(&c->work_link);
+                if (!read_on(s, &r, now_ms, ret))
+                        continue;
+                if (!list_is_linked(&c->work_link))
+                        list_link_head(&s->worked, &c->work_link);
+                return true;
+        }
         return false;
 }
 
@@ -271,6 +288,8 @@ bool sessions_event(struct sessions *s, uint64_t now_ms, struct session_event *r
                                         s->reading[1].session = NULL;
                         }
                 }
+        if (read_worked(s, now_ms, ret))
+                return true;
         expire(s, &s->strangers, now_ms);
         expire(s, &s->known, now_ms);
         return report_gone(s, ret);

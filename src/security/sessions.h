@@ -12,6 +12,7 @@
  *     event()     what happened; pop until false after each receive()
  *     transmit()  handshakes, alerts; pop until 0
  *     seal()      a message of CoAP, on its way out
+ *     work_*()    the steps of handshakes that take long (tls.h), for a thread of the caller's
  *
  * A ClientHello at the address of a living session makes a second one, which
  * takes the first one's place once it has proven itself, and not before (RFC 6347
@@ -27,6 +28,7 @@
 #include "security/tls_hello.h"
 
 struct sessions;
+struct session_work;
 
 /* One association, as far as others may look. */
 struct session {
@@ -43,6 +45,8 @@ struct session {
         struct session_connecting *connecting; /* of a client, until it is open */
         struct sessions *table;
         struct list order_link, address_link, number_link, timed_link, talking_link;
+        struct list work_link;     /* it has a step to be run, or one that was */
+        struct session_work *work; /* under way; NULL: none */
         uint8_t hello[8]; /* the start of the client's random: the same hello again is no other one */
         uint8_t *early;   /* of a connection: what came of its ClientHello */
         size_t n_early;
@@ -113,6 +117,16 @@ bool sessions_event(struct sessions *s, uint64_t now_ms, struct session_event *r
 /* What to send besides what was sealed; 0: nothing. n is at least TLS_RECORD_MAX. */
 size_t sessions_transmit(struct sessions *s, uint64_t now_ms, struct coap_peer *ret_to, uint8_t *buf,
                          size_t n);
+
+/*
+ * The next step of a handshake that is to be run, in the order in which they came; NULL: none (any more). It
+ * is run on any thread, while the sessions go on, and done where they are: then event() and transmit() have
+ * what came of it. Each that was begun is to be done, even if it was never run, and even after
+ * sessions_free().
+ */
+struct session_work *sessions_work_begin(struct sessions *s);
+void sessions_work_run(struct session_work *w);
+struct session_work *sessions_work_done(struct session_work *w, uint64_t now_ms); /* NULL */
 
 /* How a session is begun by us. */
 struct session_connect {

@@ -1,6 +1,7 @@
 /*
  * What the files of the sessions share: sessions.c reads and writes,
- * sessions_begin.c has hellos and cookies, sessions_table.c who is there.
+ * sessions_begin.c has hellos and cookies, sessions_table.c who is there,
+ * sessions_work.c the steps that take long.
  */
 #ifndef OCF_SECURITY_SESSIONS_PRIVATE_H
 #define OCF_SECURITY_SESSIONS_PRIVATE_H
@@ -40,6 +41,7 @@ struct sessions {
         struct list strangers, known,
                 handshakes; /* open without and with an identity, LRU first; not yet open */
         struct list timed, talking, gone;
+        struct list with_work, worked; /* a step waits to be run; was run, and is not looked at yet */
         uint64_t timed_due;
         size_t mask;
         struct list *by_address, *by_number; /* heads of buckets */
@@ -88,6 +90,10 @@ bool sessions_is_meant(struct sessions *s, struct session *c);
 struct session_connecting *sessions_connecting_free(struct session_connecting *o);
 
 void sessions_speak(struct sessions *s, struct session *c); /* sessions.c: it may have something to send */
+
+/* sessions_work.c */
+void sessions_follow_work(struct sessions *s, struct session *c);
+void sessions_forget_work(struct session *c); /* it goes: the step has nobody to tell */
 
 /* sessions.c: is the credential there still that it came in with? */
 bool sessions_still_holds(const struct svr *svr, const struct session *c);

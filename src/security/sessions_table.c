@@ -121,6 +121,8 @@ void sessions_drop(struct sessions *s, struct session *c) {
         list_unlink(&c->number_link);
         list_unlink(&c->timed_link);
         list_unlink(&c->talking_link);
+        list_unlink(&c->work_link);
+        sessions_forget_work(c);
         for (size_t i = 0; i < ARRAY_SIZE(s->reading); i++)
                 if (s->reading[i].session == c)
                         s->reading[i].session = NULL;
@@ -246,6 +248,7 @@ struct session *sessions_add(struct sessions *s, const struct coap_peer *peer, u
                 c->peer.channel = SESSION_NUMBERS | ++s->last_number;
         list_init(&c->timed_link);
         list_init(&c->talking_link);
+        list_init(&c->work_link);
         list_link_tail(&s->handshakes, &c->order_link);
         list_link_tail(number_bucket(s, &c->peer), &c->number_link);
         if (peer->stream) {
@@ -358,6 +361,8 @@ int sessions_new(struct sessions **ret, const struct sessions_config *config) {
         list_init(&s->timed);
         list_init(&s->talking);
         list_init(&s->gone);
+        list_init(&s->with_work);
+        list_init(&s->worked);
         s->timed_due = OCF_NEVER;
         s->mask = 63;
         while (s->mask < config->n_max)
