@@ -139,13 +139,15 @@ static int device_take(struct net *n, uint16_t device, bool secure, int fds_take
 static void listen_for(struct net *n, uint16_t device, bool secure, uint16_t port) {
         struct net_device *d = &n->devices[device];
         struct listener **listeners = d->listeners[secure];
-        char text[256];
+        char text[256], id[32];
         int r = net_tcp_listen(n->tcp, device, secure, port, listeners);
 
         if (r < 0) {
                 snprintf(text, sizeof(text),
-                         "CoAP over TCP does not work: %s. Clients that use UDP are served.", strerror(-r));
-                n->events.notice(n->events.context, "NoTcp", text);
+                         "CoAP over %s does not work: %s. Clients that use %s are served.",
+                         secure ? "TLS" : "TCP", strerror(-r), secure ? "DTLS" : "UDP");
+                snprintf(id, sizeof(id), device ? "%s-%u" : "%s", secure ? "NoTls" : "NoTcp", device);
+                n->events.notice(n->events.context, id, text);
                 return;
         }
         port = listener_port(listeners[0] ? listeners[0] : listeners[1]);

@@ -241,8 +241,8 @@ static void on_notice(void *context, const char *id, const char *text) {
         struct world *w = context;
         bool taken = strcmp(id, "PortTaken") == 0 || strcmp(id, "SecurePortTaken") == 0;
 
-        if (strcmp(id, "NoTcp") == 0) {
-                snprintf(w->no_tcp, sizeof(w->no_tcp), "%s", text ? text : "");
+        if (strcmp(id, "NoTcp") == 0 || strcmp(id, "NoTls") == 0) {
+                snprintf(id[3] == 'c' ? w->no_tcp : w->no_tls, sizeof(w->no_tcp), "%s", text ? text : "");
                 return;
         }
         assert_true(taken || strcmp(id, "NoMulticast") == 0);

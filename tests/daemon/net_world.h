@@ -53,7 +53,7 @@ struct world {
         size_t n_datagrams;
         struct told_lost lost[64];
         size_t n_lost, n_changed;
-        char port_taken[512], no_multicast[512], no_tcp[512]; /* notices; "": none */
+        char port_taken[512], no_multicast[512], no_tcp[512], no_tls[512]; /* notices; "": none */
         struct message out[64];
         size_t n_out;
         bool tcp;                          /* before world_open(): listens for connections, too */

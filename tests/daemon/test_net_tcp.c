@@ -404,8 +404,26 @@ static void test_no_descriptor_for_a_listener(void **state) {
         before = limit_descriptors(next_descriptor() + 2); /* UDP has them */
         (void)world_device(w, 0, 5683);
         (void)limit_descriptors(before);
-        assert_non_null(strstr(w->no_tcp, "Too many open files"));
+        assert_non_null(
+                strstr(w->no_tcp, "CoAP over TCP does not work: Too many open files. Clients that use UDP"));
+        assert_string_equal(w->no_tls, "");
         assert_int_equal(home_stream("127.0.0.1", 5683), -ECONNREFUSED);
+}
+
+static void test_no_descriptor_for_the_secure_listener(void **state) {
+        static const char *const cables[] = { "eth*", NULL };
+        struct world *w = *state;
+        rlim_t before;
+
+        w->tcp = w->secure = true;
+        world_open(w, cables, NULL);
+        before = limit_descriptors(next_descriptor() + 6); /* the others have them */
+        (void)world_device(w, 0, 5683);
+        (void)limit_descriptors(before);
+        assert_non_null(
+                strstr(w->no_tls, "CoAP over TLS does not work: Too many open files. Clients that use DTLS"));
+        assert_string_equal(w->no_tcp, "");
+        close(home_stream("127.0.0.1", 5683));
 }
 
 /* ---- interfaces ---- */
@@ -498,6 +516,7 @@ int main(void) {
                 TEST(test_out_of_descriptors),
                 TEST(test_out_of_descriptors_and_the_spare_one_too),
                 TEST(test_no_descriptor_for_a_listener),
+                TEST(test_no_descriptor_for_the_secure_listener),
                 TEST(test_a_denied_interface),
                 TEST(test_an_interface_that_becomes_denied),
                 TEST(test_an_address_that_goes),
