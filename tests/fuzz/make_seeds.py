@@ -416,9 +416,77 @@ VISITS = {
 }
 
 
+# ---- what a network tells of its devices, see fuzz_remote.c ----
+
+RES_WHOLE, RES_PART, OF_DOXM, OF_DEVICE, TIME, DO, FIND, NEWS = range(8)
+PIN_IT, UNPIN_IT, WORKS, FAILS, RENAME, FORGET, BY_HAND, SILENT = range(8)
+FIRST, SECOND, LINK_LOCAL, GLOBAL, OTHER_LINK, SECURE = 0, 1, 2, 3, 4, 8
+LAMP, FAN, MINE = "66251b14-fc34-4fd1-6e56-0e028c5be174", "11385068-e77b-49b5-7b03-6f4cfcaa2190", "aa000000-0000-4000-8000-000000000001"
+
+
+def hear(step, value, from_=FIRST):
+    payload = value if isinstance(value, bytes) else cbor(value)
+    return bytes([step | from_ << 3]) + struct.pack(">H", len(payload)) + payload
+
+
+def link(href, of=None, eps=(), **more):
+    out = {"anchor": "ocf://" + of} if of else {}
+    out.update({"href": href, "rt": ["oic.r.switch.binary"], "if": ["oic.if.a", "oic.if.baseline"], "p": {"bm": 3}})
+    if eps:
+        out["eps"] = [{"ep": ep} for ep in eps]
+    out.update(more)
+    return out
+
+
+def links(of, *hrefs, eps=("coap://192.0.2.1:5683", "coaps://192.0.2.1:5684", "coap+tcp://[fd00::1]:5683", "coaps+tcp://[fe80::1]:5684")):
+    return [link(href, of, eps) for href in hrefs]
+
+
+def doxm(of, owned, owner="00000000-0000-0000-0000-000000000000", oxms=(0, 1, 2)):
+    return {"oxms": list(oxms), "oxmsel": 0, "sct": 329, "owned": owned, "devowneruuid": owner, "deviceuuid": of, "rowneruuid": owner}
+
+
+def do_to(device, change, from_=FIRST, more=b""):
+    return bytes([DO | change << 3, device, from_]) + more
+
+
+def find(name):
+    return bytes([FIND, len(name)]) + name.encode()
+
+
+def crowd(n, href="/a"):
+    return [link(href, di=f"{i + 1:08x}-0000-4000-8000-000000000001") for i in range(n)]
+
+
+TELL = bytes([NEWS])
+LAMP_RES = hear(RES_WHOLE, links(LAMP, "/oic/res", "/oic/d", "/oic/p", "/a/light"))
+NETWORKS = {
+    "lamp": LAMP_RES + TELL + hear(OF_DEVICE, {"di": LAMP, "n": "Lamp", "icv": "ocf.1.0.0", "piid": FAN, "rt": ["oic.d.light", "oic.wk.d"]})
+    + hear(OF_DOXM, doxm(LAMP, False)) + TELL + find(LAMP[:6]) + find("Lamp") + find("ocf://" + LAMP),
+    "baseline": hear(RES_WHOLE, [{"rt": ["oic.wk.res"], "if": ["oic.if.ll"], "sduuid": MINE, "sdname": "Home", "links": links(LAMP, "/a", "/b")}]) + TELL,
+    "map": hear(RES_WHOLE, {"sdname": "Home", "links": links(LAMP, "/a", "/b")}) + TELL,
+    "oic11": hear(RES_WHOLE, [{"di": LAMP, "links": [link("/a", p={"bm": 3, "sec": True, "port": 5684})]}, {"di": FAN, "links": [link("/b")]}]) + TELL,
+    "bridge": hear(RES_WHOLE, crowd(5) + crowd(5, "/b")) + TELL + hear(RES_WHOLE, crowd(3)) + TELL,
+    "flood": LAMP_RES + do_to(0, PIN_IT) + hear(RES_WHOLE, crowd(20)) + TELL + hear(RES_WHOLE, crowd(12, "/b"), SECOND) + TELL + do_to(0, UNPIN_IT),
+    "full-of-bytes": hear(RES_WHOLE, links(LAMP, *(f"/{i}" + "x" * 120 for i in range(9)), eps=())) + hear(RES_WHOLE, links(FAN, *(f"/{i}" + "y" * 120 for i in range(9)), eps=()), SECOND) + hear(RES_WHOLE, crowd(6)) + LAMP_RES + TELL,
+    "two-links": LAMP_RES + hear(RES_WHOLE, links(LAMP, "/a", eps=("coap://[fe80::1]:5683",)), LINK_LOCAL)
+    + hear(RES_WHOLE, links(LAMP, "/a", eps=("coap://[fe80::1]:5683",)), LINK_LOCAL | OTHER_LINK) + TELL + hear(RES_WHOLE, links(LAMP, "/a", eps=()), GLOBAL | SECURE) + TELL,
+    "parts": LAMP_RES + hear(RES_PART, links(LAMP, "/a", "/b")) + TELL + LAMP_RES + TELL,
+    "changes": LAMP_RES + TELL + hear(RES_WHOLE, [link("/a/light", LAMP, rt=["x"]), link("/oic/p", LAMP)]) + TELL,
+    "owned": hear(OF_DOXM, doxm(MINE, True, FAN)) + hear(OF_DOXM, doxm(LAMP, True, FAN)) + TELL + hear(OF_DOXM, doxm(MINE, False)) + TELL,
+    "renamed": LAMP_RES + TELL + do_to(0, RENAME, more=b"\x00\x77") + TELL + LAMP_RES + do_to(0, RENAME, more=b"\x01\x01\x01") + TELL,
+    "sessions": LAMP_RES + do_to(0, WORKS) + hear(RES_WHOLE, links(LAMP, "/a", eps=("coaps://192.0.2.66:5684",)), SECOND) + do_to(0, FAILS) + TELL,
+    "silence": LAMP_RES + TELL + do_to(0, SILENT) * 4 + TELL + bytes([TIME | 31 << 3, 255]) + TELL + LAMP_RES + do_to(0, BY_HAND) + bytes([TIME | 31 << 3, 255]) + TELL,
+    "forgotten": LAMP_RES + TELL + do_to(0, FORGET) + LAMP_RES + TELL + do_to(0, FORGET) + TELL,
+    "nonsense": hear(RES_WHOLE, [{"href": 7}, {"anchor": "ocf://"}, link("x", LAMP), link("/a", LAMP, rt="x", **{"if": [1, "y"]}, p=7, eps=[{"ep": 7}, {"ep": "coap://"}])]) + TELL,
+    "deep": hear(RES_WHOLE, b"\x81" * 15 + b"\x80") + hear(RES_WHOLE, b"\x9f" * 40),
+}
+
+
 def main():
     root = pathlib.Path(sys.argv[1])
-    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("sessions", VISITS)):
+    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("sessions", VISITS),
+                        ("remote", NETWORKS)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             (root / name / file).write_bytes(content)
