@@ -147,6 +147,11 @@ void world_push_fault(struct world *w, enum fault fault);
 /* A job in this state, which is over when it is "done" or "failed"; told. */
 void world_job(struct world *w, uint32_t number, const char *state, const char *step);
 void world_job_forget(struct world *w, uint32_t number);
+/* What org.ocfd tells everybody, and this client, from now on, a word each, such as "Added:/job/1 ". */
+struct world_log {
+        char text[4096];
+};
+void world_log(struct world *w, sd_bus *client, struct world_log *log);
 bool world_client_work(struct world *w); /* tells what happened to remote devices */
 
 void assert_error(sd_bus_message *reply_take, const char *name, const char *part_of_text);

@@ -370,6 +370,52 @@ void world_job_forget(struct world *w, uint32_t number) {
         bus_tell_job(w->bus, number);
 }
 
+/* ---- what is told ---- */
+
+static void log_word(struct world_log *log, const char *word, const char *path) {
+        size_t n = strlen(log->text);
+
+        if (strncmp(path, "/org/ocfd", 9) == 0)
+                path += 9;
+        snprintf(log->text + n, sizeof(log->text) - n, "%s:%s ", word, path);
+}
+
+static int log_changes(sd_bus_message *m, struct world_log *log) {
+        const char *interface, *name;
+
+        assert_true(sd_bus_message_read(m, "s", &interface) > 0);
+        assert_true(sd_bus_message_enter_container(m, 'a', "{sv}") > 0);
+        while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
+                assert_true(sd_bus_message_read(m, "s", &name) > 0);
+                assert_true(sd_bus_message_skip(m, "v") >= 0);
+                assert_true(sd_bus_message_exit_container(m) >= 0);
+                log_word(log, name, sd_bus_message_get_path(m));
+        }
+        return 0;
+}
+
+static int log_signal(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *member = sd_bus_message_get_member(m), *path;
+
+        if (strcmp(member, "PropertiesChanged") == 0)
+                return log_changes(m, userdata);
+        if (strcmp(member, "InterfacesAdded") == 0 || strcmp(member, "InterfacesRemoved") == 0) {
+                assert_true(sd_bus_message_read(m, "o", &path) > 0);
+                log_word(userdata, member + strlen("Interfaces"), path);
+        } else {
+                log_word(userdata, member, sd_bus_message_get_path(m));
+        }
+        return 0;
+}
+
+void world_log(struct world *w, sd_bus *client, struct world_log *log) {
+        memset(log, 0, sizeof(*log));
+        world_settle(w); /* what was before is not in it */
+        assert_true(sd_bus_add_match_async(client, NULL, "type='signal',sender='org.ocfd'", log_signal, NULL,
+                                           log) >= 0);
+        world_settle(w);
+}
+
 /* ---- all of it ---- */
 
 void world_client_fill(struct world *w) {
