@@ -1,5 +1,6 @@
 #include "security/authority.h"
 #include "base/memory.h"
+#include "base/utf8.h"
 #include "security/certificate.h"
 #include "security/crypto.h"
 #include "security/identity_key.h"
@@ -216,18 +217,27 @@ static int no_passphrase(char *buf, int n, int for_writing, void *context) {
         return -1;
 }
 
+struct device_name {
+        char text[5 + UUID_TEXT_MAX];
+};
+
+static struct span name_of(const struct uuid *device, struct device_name *ret) {
+        *ret = (struct device_name){ "uuid:" };
+        uuid_format(device, ret->text + 5);
+        return span_of_string(ret->text);
+}
+
 /* CN=uuid:<device>, the one and whole CN. */
 static bool names_device(const X509_NAME *name, const struct uuid *device) {
         int i = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
-        char wanted[5 + UUID_TEXT_MAX] = "uuid:";
+        struct device_name wanted;
         const ASN1_STRING *s;
 
         if (i < 0 || X509_NAME_get_index_by_NID(name, NID_commonName, i) >= 0)
                 return false;
         s = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i));
-        uuid_format(device, wanted + 5);
         return span_equal_ignoring_case(span_of(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)),
-                                        span_of_string(wanted));
+                                        name_of(device, &wanted));
 }
 
 static const char *read_csr(struct span csr, const struct uuid *device, X509_REQ **ret) {
@@ -241,6 +251,8 @@ static const char *read_csr(struct span csr, const struct uuid *device, X509_REQ
                 problem = "the device's request for a certificate is none";
         else if (!key || !crypto_key_is_p256(key))
                 problem = "the device's request is for a key that is not on P-256";
+        else if (X509_REQ_get_signature_nid(request) != NID_ecdsa_with_SHA256)
+                problem = "the device's request is not signed with ECDSA and SHA-256";
         else if (X509_REQ_verify(request, key) != 1)
                 problem = "the device's request is not signed with its own key";
         else if (!names_device(X509_REQ_get_subject_name(request), device))
@@ -253,10 +265,14 @@ static const char *read_csr(struct span csr, const struct uuid *device, X509_REQ
         return problem;
 }
 
-static bool make_leaf(struct authority *a, X509 *c, X509_REQ *request, const struct authority_role *roles,
-                      size_t n_roles, int64_t from_s, int64_t until_s) {
+/* Of the request it has the key alone. What else stands in its subject, or in its attributes, nobody has
+ * looked at: some of the field look for "uuid:" anywhere in a subject. */
+static bool make_leaf(struct authority *a, X509 *c, X509_REQ *request, const struct uuid *device,
+                      const struct authority_role *roles, size_t n_roles, int64_t from_s, int64_t until_s) {
+        struct device_name name;
+
         return X509_set_version(c, X509_VERSION_3) == 1 && set_serial(c) && set_times(c, from_s, until_s) &&
-               X509_set_subject_name(c, X509_REQ_get_subject_name(request)) == 1 &&
+               add_name(X509_get_subject_name(c), "CN", name_of(device, &name)) &&
                X509_set_issuer_name(c, X509_get_subject_name(a->root)) == 1 &&
                X509_set_pubkey(c, X509_REQ_get0_pubkey(request)) == 1 &&
                add_extension(c, a->root, NID_basic_constraints, "critical,CA:FALSE") &&
@@ -266,17 +282,27 @@ static bool make_leaf(struct authority *a, X509 *c, X509_REQ *request, const str
                (!n_roles || add_roles(c, roles, n_roles)) && X509_sign(c, a->key, crypto_sha256()) > 0;
 }
 
-static bool are_roles_good(const struct authority_role *roles, size_t n_roles) {
-        for (size_t i = 0; i < n_roles; i++)
-                if (!roles[i].role.n || roles[i].role.n > ROLE_MAX || roles[i].authority.n > ROLE_MAX)
-                        return false;
-        return n_roles <= AUTHORITY_ROLES_MAX;
+static const char *check_roles(const struct authority_role *roles, size_t n_roles) {
+        if (n_roles > AUTHORITY_ROLES_MAX)
+                return "a certificate has at most 8 roles";
+        for (size_t i = 0; i < n_roles; i++) {
+                const struct authority_role *r = &roles[i];
+
+                if (!r->role.n || r->role.n > ROLE_MAX || r->authority.n > ROLE_MAX)
+                        return "a role, and its authority, have 1 to 64 bytes";
+                if (!utf8_is_valid(r->role, UTF8_BUS) || !utf8_is_valid(r->authority, UTF8_BUS))
+                        return "a role, and its authority, are text in UTF-8";
+                if (certificate_role_is_reserved(r->role))
+                        return "names of roles that begin with oic.role. are OCF's own";
+        }
+        return NULL;
 }
 
 const char *authority_issue(struct authority *a, struct span csr, const struct uuid *device,
                             const struct authority_role *roles, size_t n_roles, int64_t now_s,
                             struct writer *ret) {
-        int64_t end_s = certificate_end_s(a->root), until_s = now_s + LEAF_YEARS * YEAR_S;
+        int64_t begin_s = certificate_begin_s(a->root), end_s = certificate_end_s(a->root);
+        int64_t from_s = now_s - EARLIER_S, until_s = now_s + LEAF_YEARS * YEAR_S;
         X509_REQ *request = NULL;
         const char *problem;
         X509 *c;
@@ -285,14 +311,19 @@ const char *authority_issue(struct authority *a, struct span csr, const struct u
                 return no_clock;
         if (now_s >= end_s)
                 return "the authority of the onboarding tool has ended: make another tool";
-        if (!are_roles_good(roles, n_roles))
-                return "a role and its authority have 1 to 64 bytes each, and there are at most 8";
+        if (now_s < begin_s)
+                return "the authority of the onboarding tool is from a later time: set the clock of this "
+                       "machine";
+        problem = check_roles(roles, n_roles);
+        if (problem)
+                return problem;
         problem = read_csr(csr, device, &request);
         if (problem)
                 return problem;
         c = X509_new();
         if (!c ||
-            !make_leaf(a, c, request, roles, n_roles, now_s - EARLIER_S, until_s < end_s ? until_s : end_s) ||
+            !make_leaf(a, c, request, device, roles, n_roles, from_s > begin_s ? from_s : begin_s,
+                       until_s < end_s ? until_s : end_s) ||
             !put_pem(c, ret))
                 problem = no_memory;
         ERR_clear_error();

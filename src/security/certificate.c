@@ -171,13 +171,21 @@ bool certificate_has_key(X509 *c, EVP_PKEY *key) {
         return its && EVP_PKEY_eq(its, key) == 1;
 }
 
-int64_t certificate_end_s(X509 *c) {
+static int64_t seconds_of(const ASN1_TIME *t) {
         ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
         int days = 0, seconds = 0;
-        bool good = epoch && ASN1_TIME_diff(&days, &seconds, epoch, X509_get0_notAfter(c)) == 1;
+        bool good = epoch && ASN1_TIME_diff(&days, &seconds, epoch, t) == 1;
 
         ASN1_TIME_free(epoch);
         return good ? (int64_t)days * 86400 + seconds : 0;
+}
+
+int64_t certificate_begin_s(X509 *c) {
+        return seconds_of(X509_get0_notBefore(c));
+}
+
+int64_t certificate_end_s(X509 *c) {
+        return seconds_of(X509_get0_notAfter(c));
 }
 
 /* ---- roles ---- */
@@ -193,7 +201,7 @@ static const X509_NAME *directory_name(const GENERAL_NAMES *names) {
 }
 
 /* security.md 5.6: names of OCF's own are nobody's to give, but for that of the owner. */
-static bool is_reserved(struct span role) {
+bool certificate_role_is_reserved(struct span role) {
         return span_has_prefix(role, SPAN_LITERAL("oic.role.")) && !span_equal_string(role, "oic.role.owner");
 }
 
@@ -205,7 +213,7 @@ const char *certificate_role(X509 *c, char **ret_role, char **ret_authority) {
 
         if (!name || !common_name(name, NID_commonName, &role)) {
                 problem = "it names no role";
-        } else if (is_reserved(role)) {
+        } else if (certificate_role_is_reserved(role)) {
                 problem = "the role that it names is reserved";
         } else if (!common_name(name, NID_organizationalUnitName, &authority) &&
                    !common_name(X509_get_issuer_name(c), NID_commonName, &authority)) {

@@ -34,11 +34,14 @@ const char *certificate_check(X509 *c, enum certificate_profile profile, int64_t
 /* CN=uuid:<36 characters>, the one and whole CN. */
 bool certificate_uuid(X509 *c, struct uuid *ret);
 bool certificate_has_key(X509 *c, EVP_PKEY *key); /* the same public key */
+int64_t certificate_begin_s(X509 *c);             /* seconds since 1970; 0: it is no date */
 int64_t certificate_end_s(X509 *c);
 
 /* The first role of a role certificate: CN and OU of a directoryName in its subjectAltName; without OU the CN
  * of the issuer. Texts are the caller's (ocf_free). Return: NULL, or what is wrong. */
 const char *certificate_role(X509 *c, char **ret_role, char **ret_authority);
+
+bool certificate_role_is_reserved(struct span role); /* a name of OCF's own that nobody may give */
 
 /* Builds the chain from its leaf to one of the anchors, checks each element, and says which anchor it was. */
 const char *certificate_chain(STACK_OF(X509) * chain, enum certificate_profile profile,
