@@ -15,6 +15,7 @@
 #define SECURITY    OCFD ".Security1"
 #define STORE       OCFD ".Store1"
 #define ROOT        "/org/ocfd"
+#define LAMP        "/org/ocfd/remote/07223344_5566_4788_8900_000000000007"
 #define POLKIT      "org.freedesktop.PolicyKit1"
 
 /* ---- polkit ---- */
@@ -102,6 +103,13 @@ static const struct {
         { ROOT, STORE, "Restore", "org.ocfd.store-restore" },
         { ROOT, STORE, "Rekey", "org.ocfd.store-rekey" },
         { ROOT, OCFD ".Manager1", "RegisterAgent", "org.ocfd.agent" },
+        { ROOT, OCFD ".Client1", "AddAddress", "org.ocfd.client" },
+        { ROOT, OCFD ".Client1", "RemoveAddress", "org.ocfd.client" },
+        { LAMP, OCFD ".RemoteDevice1", "Forget", "org.ocfd.client" },
+        { ROOT, OCFD ".OnboardingTool1", "Initialize", "org.ocfd.onboard" },
+        { ROOT, OCFD ".OnboardingTool1", "Own", "org.ocfd.onboard" },
+        { ROOT, OCFD ".OnboardingTool1", "AddManufacturerAnchor", "org.ocfd.onboard" },
+        { ROOT "/job/1", OCFD ".Job1", "Cancel", "org.ocfd.onboard" },
 };
 
 static sd_bus_message *call_guarded(struct world *w, sd_bus *client, size_t i) {
@@ -117,6 +125,14 @@ static sd_bus_message *call_guarded(struct world *w, sd_bus *client, size_t i) {
                 r = sd_bus_message_append(m, "h", fd);
         else if (strcmp(member, "RegisterAgent") == 0)
                 r = sd_bus_message_append(m, "oa{sv}", "/agent", 0);
+        else if (strcmp(member, "AddAddress") == 0)
+                r = sd_bus_message_append(m, "sa{sv}", "192.0.2.7", 0);
+        else if (strcmp(member, "RemoveAddress") == 0 || strcmp(member, "AddManufacturerAnchor") == 0)
+                r = sd_bus_message_append(m, "s", "192.0.2.7");
+        else if (strcmp(member, "Initialize") == 0)
+                r = sd_bus_message_append(m, "a{sv}", 0);
+        else if (strcmp(member, "Own") == 0)
+                r = sd_bus_message_append(m, "oa{sv}", LAMP, 0);
         assert_true(r >= 0);
         return world_ask(w, client, m);
 }
@@ -128,6 +144,8 @@ static void polkit_decides(void **state) {
         sd_bus *client = world_client(w);
         const char *name;
 
+        world_remote(w, 7, "Lamp", 1);
+        world_job(w, 1, "running", "");
         w->admin = BUS_ADMIN_WITHOUT_POLKIT; /* who would be one, if there were none */
         polkit_start(w, &p);
         assert_true(sd_bus_get_unique_name(client, &name) >= 0);
@@ -148,6 +166,7 @@ static void polkit_decides(void **state) {
         assert_int_equal(w->n_resets, 0);
         assert_int_equal(w->n_stored, 0);
         assert_false(bus_has_agent(w->bus));
+        assert_int_equal(w->net.n_rounds + w->net.n_forgotten + w->net.n_started + w->net.n_cancelled, 0);
 
         p.mood = POLKIT_YES;
         assert_fine(call_guarded(w, client, 1));
