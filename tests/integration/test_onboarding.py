@@ -3,6 +3,7 @@ by clients of other libraries. Nobody here but ocfd is of this project's engine:
 and pion), the clients stand behind GnuTLS, mbedTLS and libssl."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ import secure_packages
 
 KEY = "000102030405060708090a0b0c0d0e0f"
 PEER = "00112200-4455-4677-8099-aabbccddee00"  # its bytes begin and end with a zero, and there are more between
+FULL = "11223344-5566-4777-8899-aabbccddeeff"  # and one without any
 SUITES = ["c0ae", "c0ac", "c0af", "c0ad", "c02b", "c02c", "c023", "c024"]
 
 
@@ -173,6 +175,74 @@ def owned_in_the_order_of_the_reference(w):
 
 
 @test()
+def owned_and_observed_over_ipv6(w):
+    tool, device = start(w)
+    eventually(lambda: tool.unowned(family="IPv6"), "it is discovered over IPv6", 20)
+    steps = tool.own(device, family="IPv6")
+    equal({over for over, _, _ in steps}, {"none", "anonymous", "psk"})
+    known = json.loads(tool.state.read_text())["Devices"][device]
+    assert "://[fd00" in known["Secured"] and "://[fd00" in known["SecuredTCP"], known
+    value = used(w, tool, device)
+    for scheme in ("coaps", "coaps+tcp"):
+        equal(tool.ask("get", device, "/lamp", scheme=scheme, **{"with": "certificate"})["body"]["value"], value, scheme)
+    tool("disown", device)
+    eventually(lambda: tool.unowned(family="IPv6"), "it is unowned again", 20)
+
+
+@test()
+def observed_over_tls(w):
+    tool, device = start(w)
+    tool.own(device)
+    options = ["-state", tool.state, "-seconds", "30", "-scheme", "coaps+tcp", "-with", "certificate"]
+    observer = w.spawn("observer", tool.program, *options, "observe", device, "/lamp", 4, network=tool.host)
+    observer.says('"value":')
+    for i, value in enumerate((True, False, True)):
+        equal(tool.ask("post", device, "/lamp", json.dumps({"value": value}))["answer"], "2.04")
+        eventually(lambda: observer.output().count('"observed"') == i + 2, f"notification {i + 1}")
+    equal(re.findall('"value":([a-z]+)', observer.output())[-3:], ["true", "false", "true"])
+    equal(observer.wait(), 0, "the observer")
+    # who may no more is told that it is over, over TLS as well
+    observer = w.spawn("observer", tool.program, *options, "observe", device, "/lamp", 4, network=tool.host)
+    observer.says('"value":')
+    tool("disown", device)
+    assert observer.wait() != 0, observer.output()
+    assert "ended" in observer.output() or "5.03" in observer.output(), observer.output()
+
+
+@test()
+def a_role_of_another_library(w):
+    """A peer that nothing is granted to shows a certificate of its role, over DTLS and TLS; then it may, until it takes the
+    role back. What is wrong with a certificate makes it nothing."""
+    tool, device = start(w)
+    tool.own(device)
+    keeper = Tool(w, tool.host, "keeper")
+    keeper("identity")
+    theirs, ours = (json.loads(t.state.read_text()) for t in (keeper, tool))
+    keeper.state.write_text(json.dumps({**ours, "Owner": theirs["Owner"], "Key": theirs["Key"]}))
+    tool("trust", device, "*")
+    tool("ace", device, "role:keeper@house", 22, "/lamp")
+    tool("ace", device, "role:guest", 2, "/lamp")
+    for scheme in ("coaps", "coaps+tcp"):
+        for role, forgery, wanted in (
+            ("keeper@house", "-", ["4.01", "2.04", "2.05", "2.04", "2.02", "4.01"]),
+            ("keeper@garden", "-", ["4.01", "2.04", "2.05", "4.01", "2.02", "4.01"]),  # not of that authority
+            ("keeper", "-", ["4.01", "2.04", "2.05", "4.01", "2.02", "4.01"]),
+            ("guest@anywhere", "-", ["4.01", "2.04", "2.05", "4.01", "2.02", "4.01"]),  # it may read
+            ("keeper@house", "authority", ["4.01", "4.00", "2.05", "4.01", "2.02", "4.01"]),
+            ("keeper@house", "key", ["4.01", "4.00", "2.05", "4.01", "2.02", "4.01"]),
+            ("keeper@house", "name", ["4.01", "4.00", "2.05", "4.01", "2.02", "4.01"]),
+            ("keeper@house", "usage", ["4.01", "4.00", "2.05", "4.01", "2.02", "4.01"]),
+        ):
+            lines = keeper("role", device, role, forgery, "/lamp", '{"value": true}', scheme=scheme, **{"with": "certificate"})
+            answers = [line for line in lines if "answer" in line]
+            equal([line["answer"] for line in answers], wanted, f"{scheme} {role} {forgery}")
+            shown = answers[2]["body"]["roles"]
+            equal(len(shown), int(wanted[1] == "2.04"), f"roles of {role} {forgery}")
+    # a role is of the session that has shown it
+    equal(keeper.ask("get", device, "/lamp", **{"with": "certificate"})["answer"], "4.01")
+
+
+@test()
 def owned_by_manufacturer_certificate(w):
     files = w.directory / "factory"
     files.mkdir()
@@ -230,6 +300,15 @@ def keys_and_names_of_any_bytes(w):
                 equal(client(tool, library, *asked, "/oic/sec/cred")[-1]["code"], "4.01", "what it may not read")
         for wrong in (("-i", name, "-k", "ff" + KEY[2:]), ("-i", "ff" + name[2:], "-k", KEY), ("-i", "00", "-k", KEY)):
             raises(Refused, client, tool, library, "-s", "c037", *wrong, tool.host.ours, dtls, "/lamp")
+    # to libssl a name is text, and a zero byte its end: one without any, over both
+    tool("psk", device, FULL, KEY)
+    tool("ace", device, FULL, 2, "/lamp")
+    for over, port in (((), dtls), (("-t",), tls)):
+        for encrypt_then_mac in ((), ("-m",)):
+            asked = (*over, *encrypt_then_mac, "-s", "c037", "-i", FULL.replace("-", ""), "-k", KEY, tool.host.ours, port)
+            agreed, answer = client(tool, "libssl", *asked, "/lamp")
+            equal((agreed["suite"], answer["code"]), ("c037", "2.05"), f"libssl {asked}")
+        raises(Refused, client, tool, "libssl", *over, "-s", "c037", "-i", FULL.replace("-", ""), "-k", "ff" + KEY[2:], tool.host.ours, port, "/lamp")
     # a name that is text to who has no others
     raises(Refused, client, tool, "libssl", "-s", "c037", "-i", PEER.encode().hex(), "-k", KEY, tool.host.ours, dtls, "/lamp")
     # a key that goes takes its peer's sessions with it, and opens none

@@ -136,9 +136,13 @@ func priority(end any) int64 {
 	return n
 }
 
+// overIPv6 says by which family a device is used that was found.
+var overIPv6 bool
+
 func (l link) end(scheme string) string {
 	for _, uri := range l.ends {
-		if strings.HasPrefix(uri, scheme+"://") {
+		host := strings.TrimPrefix(uri, scheme+"://")
+		if host != uri && strings.HasPrefix(host, "[") == overIPv6 && !strings.HasPrefix(host, "[fe80") {
 			return uri
 		}
 	}

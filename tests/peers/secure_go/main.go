@@ -10,6 +10,10 @@
 //	observe DEVICE HREF N              until N representations came
 //	psk DEVICE SUBJECT KEY             gives a peer a key (hex)
 //	ace DEVICE SUBJECT PERMISSION HREF...   SUBJECT: a UUID, anon-clear or auth-crypt; HREF: or a wildcard
+//	                                   (or role:NAME[@AUTHORITY])
+//	role DEVICE NAME[@AUTHORITY] FORGERY HREF JSON   posts to HREF before it shows a role certificate, with it, and after it
+//	                                   was taken back; FORGERY: -, or what is wrong with it: authority, key, name, usage
+//	trust DEVICE SUBJECT               our root as an anchor for that peer, or for * (any)
 //	ask URI IDENTITY KEY HREF          of a server that is not ours, with a key (hex); KEY -: anonymously
 //	identity [FOLDER]                  what this tool is called; its chain, key and root as files there
 //	factory FOLDER                     makes a manufacturer's root, and chains and keys for a device and a tool
@@ -144,6 +148,9 @@ func change(s *session, href string, body object) error {
 func entry(subject, permission string, resources []string) (object, error) {
 	bits, err := strconv.Atoi(permission)
 	who := object{"uuid": subject}
+	if strings.HasPrefix(subject, "role:") {
+		who = roleOf(strings.TrimPrefix(subject, "role:"))
+	}
 	if subject == "anon-clear" || subject == "auth-crypt" {
 		who = object{"conntype": subject}
 	}
@@ -156,6 +163,43 @@ func entry(subject, permission string, resources []string) (object, error) {
 		what = append(what, object{kind: r})
 	}
 	return object{"aclist2": list{object{"subject": who, "permission": bits, "resources": what}}}, err
+}
+
+// roleOf reads NAME[@AUTHORITY].
+func roleOf(text string) object {
+	name, authority, has := strings.Cut(text, "@")
+	if !has {
+		return object{"role": name}
+	}
+	return object{"role": name, "authority": authority}
+}
+
+// role asks the same three times: without the role, with it, and without it again.
+func (t *tool) role(s *session, text, forgery, href, body string) error {
+	key, err := x509.ParseECPrivateKey(t.Key)
+	must(err)
+	name, authority, _ := strings.Cut(text, "@")
+	shown := t.issueRole(name, authority, strings.Trim(forgery, "-"), key.Public().(*ecdsa.PublicKey))
+	ask := func(method codes.Code, href string, payload any) error {
+		c, answer, err := s.do(method, href, payload)
+		say(map[string]any{"answer": code(c), "body": plain(answer)})
+		return err
+	}
+	role := object{"credtype": certificate, "credusage": "oic.sec.cred.rolecert", "roleid": roleOf(text),
+		"publicdata": object{"data": shown, "encoding": "oic.sec.encoding.pem"}}
+	for _, step := range []func() error{
+		func() error { return ask(codes.POST, href, fromJSON(body)) },
+		func() error { return ask(codes.POST, "/oic/sec/roles", object{"roles": list{role}}) },
+		func() error { return ask(codes.GET, "/oic/sec/roles", nil) },
+		func() error { return ask(codes.POST, href, fromJSON(body)) },
+		func() error { return ask(codes.DELETE, "/oic/sec/roles", nil) },
+		func() error { return ask(codes.POST, href, fromJSON(body)) },
+	} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func fromJSON(text string) any {
@@ -190,6 +234,11 @@ func (t *tool) use(s *session, verb string, args []string, seconds float64) erro
 		body, err := entry(args[0], args[1], args[2:])
 		must(err)
 		return change(s, "/oic/sec/acl2", body)
+	case "role":
+		return t.role(s, args[0], args[1], args[2], args[3])
+	case "trust":
+		root := object{"data": pemOf("CERTIFICATE", t.Authority), "encoding": "oic.sec.encoding.pem"}
+		return change(s, "/oic/sec/cred", object{"creds": list{object{"subjectuuid": args[0], "credtype": certificate, "credusage": "oic.sec.cred.trustca", "publicdata": root}}})
 	case "disown":
 		return disown(s)
 	}
@@ -203,6 +252,7 @@ func main() {
 	scheme := flag.String("scheme", "coaps", "")
 	with := flag.String("with", "psk", "")
 	flag.Parse()
+	overIPv6 = *family == "IPv6"
 	args := flag.Args()
 	if len(args) == 0 {
 		must(errors.New("no verb"))

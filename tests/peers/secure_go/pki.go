@@ -21,6 +21,8 @@ import (
 
 var (
 	identityUsage = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 44924, 1, 6}
+	roleUsage     = asn1.ObjectIdentifier{1, 3, 6, 1, 4, 1, 44924, 1, 7}
+	alternative   = asn1.ObjectIdentifier{2, 5, 29, 17}
 	errChain      = errors.New("not a chain to an anchor of ours")
 )
 
@@ -78,6 +80,55 @@ func (t *tool) issue(subject string, public any) []byte {
 	out, err := x509.CreateCertificate(rand.Reader, leaf, root, public, key)
 	must(err)
 	return out
+}
+
+// directoryName is a subjectAltName that holds one name of a directory.
+func directoryName(name pkix.Name) pkix.Extension {
+	raw, err := asn1.Marshal(name.ToRDNSequence())
+	must(err)
+	one, err := asn1.Marshal(asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: 4, IsCompound: true, Bytes: raw})
+	must(err)
+	value, err := asn1.Marshal(asn1.RawValue{Tag: asn1.TagSequence, IsCompound: true, Bytes: one})
+	must(err)
+	return pkix.Extension{Id: alternative, Value: value}
+}
+
+// issueRole makes a certificate that says which role somebody has, in PEM and with its root; forgery says what is wrong
+// with it: "authority", "key", "name", "usage", or "" for nothing.
+func (t *tool) issueRole(role, of, forgery string, public *ecdsa.PublicKey) string {
+	rawKey, rawRoot, subject, usage := t.AuthorityKey, t.Authority, t.Owner, roleUsage
+	switch forgery {
+	case "authority":
+		rawKey, rawRoot = newAuthority()
+	case "key":
+		public = &newKey().PublicKey
+	case "name":
+		subject = newUUID()
+	case "usage":
+		usage = identityUsage
+	}
+	key, err := x509.ParseECPrivateKey(rawKey)
+	must(err)
+	root, err := x509.ParseCertificate(rawRoot)
+	must(err)
+	name := pkix.Name{CommonName: role}
+	if of != "" {
+		name.OrganizationalUnit = []string{of}
+	}
+	leaf := &x509.Certificate{
+		SerialNumber:       serial(),
+		Subject:            pkix.Name{CommonName: "uuid:" + subject},
+		NotBefore:          time.Now().Add(-time.Minute),
+		NotAfter:           time.Now().AddDate(0, 1, 0),
+		KeyUsage:           x509.KeyUsageDigitalSignature | x509.KeyUsageKeyAgreement,
+		ExtKeyUsage:        []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		UnknownExtKeyUsage: []asn1.ObjectIdentifier{usage},
+		ExtraExtensions:    []pkix.Extension{directoryName(name)},
+		SignatureAlgorithm: x509.ECDSAWithSHA256,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, root, public, key)
+	must(err)
+	return pemOf("CERTIFICATE", der) + pemOf("CERTIFICATE", rawRoot)
 }
 
 // factory makes what a manufacturer has: root.pem, and for the device and for a tool chain and key, in files.
