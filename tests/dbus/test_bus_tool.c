@@ -447,8 +447,10 @@ static void who_began_leaves(void **state) {
 
 /* ---- agents ---- */
 
+enum mood { SAYS_PIN, SAYS_NOTHING, SAYS_NO, SAYS_ANOTHER_TYPE, SAYS_TOO_MUCH, SAYS_EMPTY };
+
 struct agent {
-        enum { SAYS_PIN, SAYS_NOTHING, SAYS_NO, SAYS_ANOTHER_TYPE, SAYS_TOO_MUCH, SAYS_EMPTY } mood;
+        enum mood mood;
         unsigned n_asked, n_cancelled;
         char job[BUS_PATH_MAX], device[BUS_PATH_MAX], name[64], cancelled[BUS_PATH_MAX];
         uint32_t seconds;
@@ -532,7 +534,7 @@ static void agents_tell_pins(void **state) {
 }
 
 static void agents_tell_nothing(void **state) {
-        static const int moods[] = { SAYS_NO, SAYS_ANOTHER_TYPE, SAYS_TOO_MUCH, SAYS_EMPTY };
+        static const enum mood moods[] = { SAYS_NO, SAYS_ANOTHER_TYPE, SAYS_TOO_MUCH, SAYS_EMPTY };
         struct world *w = *state;
         struct agent a = { 0 }, b = { 0 };
         unsigned n = 0;
