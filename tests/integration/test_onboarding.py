@@ -345,6 +345,37 @@ def certificates_with_each_suite(w):
 
 
 @test()
+def renegotiation_is_refused(w):
+    """Whoever asks for another handshake within a session is told no; the session goes on where its library goes on, and
+    so do all others."""
+    tool, device = start(w)
+    tool.own(device)
+    files = w.directory / "files"
+    files.mkdir()
+    tool("identity", files)
+    tool("psk", device, FULL, KEY)
+    tool("ace", device, FULL, 2, "/lamp")
+    by_key = ("-s", "c037", "-i", FULL.replace("-", ""), "-k", KEY)
+    by_certificate = ("-s", "c0ac", "-c", files / "chain.pem", "-y", files / "key.pem", "-a", files / "root.pem")
+    dtls, tls = tool.ends(device)
+    observer = w.spawn("observer", tool.program, "-state", tool.state, "-seconds", "120", "observe", device, "/lamp", 2, network=tool.host)
+    observer.says('"value":')
+    went_on = set()
+    for library, credentials in (("gnutls", by_key), ("gnutls", by_certificate), ("mbedtls", by_key), ("libssl", by_key), ("libssl", by_certificate)):
+        for over, port in (((), dtls), (("-t",), tls)):
+            try:
+                _, first, again, second = client(tool, library, "-r", *over, *credentials, tool.host.ours, port, "/lamp")
+                equal((first["code"], again["renegotiated"], second["code"]), ("2.05", False, "2.05"), f"{library} {over} {again['why']}")
+                went_on.add(library)
+            except Refused as refused:  # it takes the no for the end
+                assert '"code": "2.05"' in str(refused).replace("'", '"') and "'renegotiated': False" in str(refused), refused
+    assert "gnutls" in went_on, went_on
+    value = tool.ask("get", device, "/lamp")["body"]["value"]
+    equal(tool.ask("post", device, "/lamp", json.dumps({"value": not value}))["answer"], "2.04")
+    equal(observer.wait(), 0, "the observer")
+
+
+@test()
 def nobody_gets_in_beside_the_owner(w):
     tool, device = start(w)
     device = tool.derive(device)

@@ -2,9 +2,11 @@
  * The client's half that knows no library: options, the socket, one CoAP request, lines
  * of JSON.
  *
- *   secure_LIBRARY [-t] [-m] -s SUITE [-i IDENTITY -k KEY] [-c CHAIN -y KEY-FILE -a ROOTS] HOST PORT HREF
+ *   secure_LIBRARY [-t] [-m] [-r] -s SUITE [-i IDENTITY -k KEY] [-c CHAIN -y KEY-FILE -a ROOTS] HOST PORT
+ * HREF
  *
- * SUITE, IDENTITY and KEY are in hex; -t is over TCP, -m without encrypt-then-MAC.
+ * SUITE, IDENTITY and KEY are in hex; -t is over TCP, -m without encrypt-then-MAC; -r asks again, after it
+ * has asked for another handshake.
  */
 #include "secure_client.h"
 
@@ -21,7 +23,7 @@
 
 enum { MESSAGE_MAX = 2048, TRIES = 4, WAIT_MS = 2000, GET = 1, URI_PATH = 11, ACK = 2 };
 
-static const uint8_t token[] = { 0x5e, 0xc0 };
+static uint8_t token[] = { 0x5e, 0xc0 };
 
 void secure_fail(const char *what, const char *why) {
         printf("{\"error\": \"%s\", \"why\": \"%s\"}\n", what, why ? why : "");
@@ -129,7 +131,7 @@ static int64_t now_ms(void) {
 }
 
 static void ask_by_datagram(const char *href) {
-        uint8_t request[MESSAGE_MAX] = { 0x40 | sizeof(token), GET, 0x12, 0x34, token[0], token[1] },
+        uint8_t request[MESSAGE_MAX] = { 0x40 | sizeof(token), GET, token[1], token[0], token[0], token[1] },
                 answer[MESSAGE_MAX];
         size_t n = 4 + sizeof(token);
 
@@ -205,18 +207,35 @@ static void ask_by_stream(const char *href) {
         secure_fail("no answer", "");
 }
 
+static void ask(bool stream, const char *href) {
+        if (stream)
+                ask_by_stream(href);
+        else
+                ask_by_datagram(href);
+}
+
+static void renegotiate(void) {
+        const char *why = secure_renegotiate();
+
+        printf("{\"renegotiated\": %s, \"why\": \"%s\"}\n", why ? "false" : "true", why ? why : "");
+}
+
 int main(int argc, char **argv) {
         struct secure_options o = { 0 };
+        bool again = false;
         struct secure_facts facts = { 0 };
         int option;
 
-        while ((option = getopt(argc, argv, "tms:i:k:c:y:a:")) != -1) {
+        while ((option = getopt(argc, argv, "tmrs:i:k:c:y:a:")) != -1) {
                 switch (option) {
                 case 't':
                         o.stream = true;
                         break;
                 case 'm':
                         o.without_encrypt_then_mac = true;
+                        break;
+                case 'r':
+                        again = true;
                         break;
                 case 's':
                         o.suite = (uint16_t)strtoul(optarg, NULL, 16);
@@ -246,10 +265,12 @@ int main(int argc, char **argv) {
         secure_open(&o, connected(argv[optind], argv[optind + 1], o.stream), &facts);
         printf("{\"suite\": \"%04x\", \"name\": \"%s\", \"peer\": \"%s\"}\n", facts.suite, facts.name,
                facts.subject);
-        if (o.stream)
-                ask_by_stream(argv[optind + 2]);
-        else
-                ask_by_datagram(argv[optind + 2]);
+        ask(o.stream, argv[optind + 2]);
+        if (again) {
+                renegotiate();
+                token[0]++;
+                ask(o.stream, argv[optind + 2]);
+        }
         secure_close();
         return 0;
 }

@@ -31,6 +31,8 @@ struct secure_facts {
 void secure_open(const struct secure_options *o, int fd, struct secure_facts *ret_facts);
 void secure_send(const void *bytes, size_t n);
 size_t secure_receive(void *bytes, size_t n, int milliseconds); /* 0: nothing came in that time */
+/* Asks for another handshake within the session. Return: NULL: it was done; else what the library says. */
+const char *secure_renegotiate(void);
 void secure_close(void);
 
 /* The last line that is printed: what was being done, and what the library said of it. */

@@ -151,6 +151,16 @@ size_t secure_receive(void *bytes, size_t n, int milliseconds) {
         return (size_t)got;
 }
 
+const char *secure_renegotiate(void) {
+        int result;
+
+        gnutls_handshake_set_timeout(session, 5000);
+        do {
+                result = gnutls_handshake(session);
+        } while (result == GNUTLS_E_AGAIN || result == GNUTLS_E_INTERRUPTED);
+        return result < 0 ? gnutls_strerror(result) : NULL;
+}
+
 void secure_close(void) {
         gnutls_bye(session, GNUTLS_SHUT_WR);
 }

@@ -152,6 +152,20 @@ size_t secure_receive(void *bytes, size_t n, int milliseconds) {
         return 0;
 }
 
+const char *secure_renegotiate(void) {
+        struct pollfd p = { .fd = SSL_get_fd(ssl), .events = POLLIN };
+        static char why[160];
+        int result = -1;
+
+        ERR_clear_error();
+        if (SSL_renegotiate(ssl) == 1)
+                while ((result = SSL_do_handshake(ssl)) <= 0 &&
+                       SSL_get_error(ssl, result) == SSL_ERROR_WANT_READ && poll(&p, 1, 5000) > 0)
+                        ;
+        ERR_error_string_n(ERR_peek_last_error(), why, sizeof(why));
+        return result == 1 && !SSL_in_init(ssl) ? NULL : why;
+}
+
 void secure_close(void) {
         SSL_shutdown(ssl);
 }

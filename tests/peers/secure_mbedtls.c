@@ -52,6 +52,7 @@ void secure_open(const struct secure_options *o, int fd, struct secure_facts *re
         mbedtls_ssl_conf_handshake_timeout(&config, FLIGHT_MS, FLIGHT_MAX_MS);
         if (o->without_encrypt_then_mac)
                 mbedtls_ssl_conf_encrypt_then_mac(&config, MBEDTLS_SSL_ETM_DISABLED);
+        mbedtls_ssl_conf_renegotiation(&config, MBEDTLS_SSL_RENEGOTIATION_ENABLED);
         check(mbedtls_ssl_conf_psk(&config, o->key, o->key_size, o->identity, o->identity_size), "the key");
         check(mbedtls_ssl_setup(&ssl, &config), "a session");
         mbedtls_ssl_set_mtu(&ssl, MTU);
@@ -80,6 +81,18 @@ size_t secure_receive(void *bytes, size_t n, int milliseconds) {
         if (!got)
                 secure_fail("receiving", "closed");
         return (size_t)got;
+}
+
+const char *secure_renegotiate(void) {
+        static char why[32];
+        int result;
+
+        mbedtls_ssl_conf_read_timeout(&config, 5000);
+        do {
+                result = mbedtls_ssl_renegotiate(&ssl);
+        } while (result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE);
+        snprintf(why, sizeof(why), "-0x%04x", (unsigned)-result);
+        return result ? why : NULL;
 }
 
 void secure_close(void) {
