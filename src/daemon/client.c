@@ -54,7 +54,8 @@ int client_new(struct client **ret, struct daemon *d) {
                                             .net = d->net,
                                             .context = c,
                                             .now = on_now,
-                                            .credential = credential };
+                                            .credential = credential,
+                                            .opened = client_show_roles };
         int r;
 
         if (!c)

@@ -56,6 +56,9 @@ void client_observe_wake(struct client *c, uint64_t now_ms);
 uint64_t client_observe_deadline(const struct client *c);
 void client_observe_free(struct client *c);
 
+/* client_roles.c: outgoing_config.opened */
+void client_show_roles(void *context, struct out_channel *channel, const struct session *session);
+
 /* client_request.c */
 void client_request_free(struct client *c);
 

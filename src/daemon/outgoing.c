@@ -9,8 +9,9 @@
 
 #define CONNECT_MS      5000u  /* for one of several addresses */
 #define CONNECT_LAST_MS 20000u /* for the last one */
-#define ATTEMPT_MIN_MS  2500u  /* over a session that may be dead: two transmissions */
-#define SILENT_MS       15000u /* a session that was silent for longer may be dead */
+#define PROBE_AFTER_MS  3000u  /* of silence */
+#define PROBE_MS        9000u
+#define ATTEMPT_MIN_MS  2500u /* over a session that may be dead: two transmissions */
 
 enum channel_state {
         CHANNEL_IDLE,
@@ -30,7 +31,8 @@ struct out_channel {
         struct coap_peer peer; /* of CONNECTING and OPEN */
         uint64_t connect_until;
         struct list waiting, sent;
-        char why[192]; /* the last attempt failed */
+        struct out_request *probe; /* is the session alive? NULL: that is not asked now */
+        char why[192];             /* the last attempt failed */
 };
 
 struct out_request {
@@ -159,6 +161,10 @@ bool out_channel_is_secure(const struct out_channel *c) {
         return c->spec.kind != OUT_CLEAR;
 }
 
+uint16_t out_channel_device(const struct out_channel *c) {
+        return c->spec.device;
+}
+
 const struct session *out_channel_session(const struct out_channel *c) {
         return c->state == CHANNEL_OPEN && c->peer.channel
                        ? secure_link_find(c->outgoing->config.link, &c->peer)
@@ -266,6 +272,17 @@ static int request_new(struct out_channel *c, const struct coap_ask *ask, uint32
 int out_request(struct out_channel *c, const struct coap_ask *ask, uint32_t timeout_ms, out_done *done,
                 void *context, struct out_request **ret) {
         return request_new(c, ask, timeout_ms, done, context, ret);
+}
+
+int out_request_first(struct out_channel *c, const struct coap_ask *ask, uint32_t timeout_ms, out_done *done,
+                      void *context, struct out_request **ret) {
+        int r = request_new(c, ask, timeout_ms, done, context, ret);
+
+        if (!r) {
+                list_unlink(&(*ret)->link);
+                list_link_head(&c->waiting, &(*ret)->link);
+        }
+        return r;
 }
 
 int out_channel_connect(struct out_channel *c, uint32_t timeout_ms, out_done *done, void *context,
@@ -465,13 +482,42 @@ static void begin_clear(struct out_channel *c) {
 
 /* ---- sending ---- */
 
+/* Over a session that may be dead the first attempt has half of the time. */
 static uint32_t attempt_ms(const struct out_channel *c, const struct out_request *r, uint64_t now_ms) {
-        const struct session *s = out_channel_session(c);
         uint64_t left = r->deadline_ms > now_ms ? r->deadline_ms - now_ms : 1;
 
-        if (!s || r->is_retry || now_ms - s->last_ms < SILENT_MS || left / 2 < ATTEMPT_MIN_MS)
+        if (!out_channel_session(c) || r->is_retry || r->ask.method != COAP_GET || left / 2 < ATTEMPT_MIN_MS)
                 return (uint32_t)left;
         return (uint32_t)(left / 2);
+}
+
+static void on_probed(void *context, const struct out_result *result) {
+        struct out_channel *c = context;
+
+        c->probe = NULL;
+        make_due(c);
+}
+
+/* What has an effect is not sent twice: so a session that was silent is asked first whether it lives.
+ * Whatever the answer is, it is one. */
+static bool has_to_probe(struct out_channel *c) {
+        const struct session *s = out_channel_session(c);
+        struct coap_ask ask = COAP_ASK_DEFAULT;
+        bool is_needed = false;
+
+        if (c->probe)
+                return true;
+        if (!s || c->spec.kind != OUT_CREDENTIAL || now_of(c->outgoing) - s->last_ms < PROBE_AFTER_MS)
+                return false;
+        LIST_FOR_EACH(i, &c->waiting) {
+                const struct out_request *r = LIST_ENTRY(i, struct out_request, link);
+
+                is_needed |= r->ask.method != COAP_GET && !r->connect_only;
+        }
+        ask.path = SPAN_LITERAL("/oic/d");
+        ask.accept = COAP_FORMAT_OCF_CBOR;
+        ask.ocf_version = true;
+        return is_needed && request_new(c, &ask, PROBE_MS, on_probed, c, &c->probe) == 0;
 }
 
 static void send_one(struct out_request *r) {
@@ -528,8 +574,13 @@ static void settle_channel(struct out_channel *c) {
                 else
                         begin_secure(c);
         }
-        while (c->state == CHANNEL_OPEN && !list_is_empty(&c->waiting))
-                send_one(LIST_ENTRY(list_first(&c->waiting), struct out_request, link));
+        if (c->state == CHANNEL_OPEN && has_to_probe(c)) {
+                if (!c->probe->is_sent)
+                        send_one(c->probe);
+        } else {
+                while (c->state == CHANNEL_OPEN && !list_is_empty(&c->waiting))
+                        send_one(LIST_ENTRY(list_first(&c->waiting), struct out_request, link));
+        }
         if (!c->is_due && c->state != CHANNEL_CONNECTING)
                 list_unlink(&c->busy_link);
         (void)out_channel_release(c);
@@ -696,7 +747,7 @@ void outgoing_opened(struct outgoing *o, const struct session *s) {
         c->i_address = 0;
         make_due(c);
         if (o->config.opened && c->spec.kind == OUT_CREDENTIAL)
-                o->config.opened(o->config.context, s);
+                o->config.opened(o->config.context, c, s);
 }
 
 void outgoing_closed(struct outgoing *o, const struct session *s) {

@@ -70,8 +70,8 @@ struct outgoing_config {
         uint64_t (*now)(void *context);
         /* With what our device opens a session with that one. Return: 0; -ENOENT: nothing; -ENOMEM. */
         int (*credential)(void *context, uint16_t device, const struct uuid *id, struct session_connect *ret);
-        /* A session stands: time to show roles. */
-        void (*opened)(void *context, const struct session *session);
+        /* A session stands: time to show roles. NULL: nobody does. */
+        void (*opened)(void *context, struct out_channel *c, const struct session *session);
 };
 
 int outgoing_new(struct outgoing **ret, const struct outgoing_config *config); /* 0; -ENOMEM */
@@ -89,6 +89,7 @@ struct out_channel *out_channel_hold(struct out_channel *c); /* likewise wants i
 void out_channel_close(struct out_channel *c);
 
 bool out_channel_is_secure(const struct out_channel *c);
+uint16_t out_channel_device(const struct out_channel *c); /* of ours, that asks */
 
 /* The session, once it is open; NULL: none. */
 const struct session *out_channel_session(const struct out_channel *c);
@@ -106,6 +107,9 @@ const struct session *outgoing_session_of(const struct outgoing *o, const struct
  * that there is nothing more; -ENOMEM. */
 int out_request(struct out_channel *c, const struct coap_ask *ask, uint32_t timeout_ms, out_done *done,
                 void *context, struct out_request **ret);
+/* Likewise, before all that waits for the session. */
+int out_request_first(struct out_channel *c, const struct coap_ask *ask, uint32_t timeout_ms, out_done *done,
+                      void *context, struct out_request **ret);
 
 /* To a group, over one interface, from the plain port of our device: done() for each answer until the time is
  * over, and then once with OUT_NO_ANSWER. */
