@@ -34,6 +34,21 @@ static const char *set_directory(void *field, const char *value) {
         return value[0] == '/' ? set_text(field, value) : "an absolute path";
 }
 
+/* A path, or what a provider of OpenSSL opens. */
+static const char *set_key(void *field, const char *value) {
+        size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-.");
+
+        return value[0] == '/' || (n && value[n] == ':' && !strpbrk(value, " \t"))
+                       ? set_text(field, value)
+                       : "an absolute path, or a URI such as handle:0x81000001";
+}
+
+static const char *set_provider(void *field, const char *value) {
+        size_t n = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+        return n && !value[n] && n <= 64 ? set_text(field, value) : "the name of a provider, such as tpm2";
+}
+
 static const char *set_bus(void *field, const char *value) {
         bool good = strcmp(value, "system") == 0 || strcmp(value, "session") == 0 || strchr(value, ':');
 
@@ -152,7 +167,9 @@ static const struct key {
         { "Security", "PinCommand", offsetof(struct config, pin_command), set_directory },
         { "Security", "ManufacturerCertificate", offsetof(struct config, manufacturer_certificate),
           set_directory },
-        { "Security", "ManufacturerKey", offsetof(struct config, manufacturer_key), set_directory },
+        { "Security", "ManufacturerKey", offsetof(struct config, manufacturer_key), set_key },
+        { "Security", "ManufacturerKeyProvider", offsetof(struct config, manufacturer_key_provider),
+          set_provider },
         { "Security", "MaxSessions", offsetof(struct config, max_sessions), set_sessions },
 };
 
@@ -308,6 +325,20 @@ static bool count_devices(struct config *c, ini_told told, void *context) {
         return true;
 }
 
+static bool check_key(const struct config *c, ini_told told, void *context) {
+        char message[256];
+
+        if (!c->manufacturer_key || c->manufacturer_key[0] == '/' || c->manufacturer_key_provider)
+                return true;
+        snprintf(message, sizeof(message),
+                 "ManufacturerKey=%.100s is no file: ManufacturerKeyProvider= must name the provider of "
+                 "OpenSSL "
+                 "that opens it, such as tpm2",
+                 c->manufacturer_key);
+        told(context, message);
+        return false;
+}
+
 int config_load(struct config *ret, const char *file, void (*told)(void *context, const char *message),
                 void *context) {
         const char *path = file ? file : CONFIG_FILE_DEFAULT;
@@ -326,7 +357,7 @@ int config_load(struct config *ret, const char *file, void (*told)(void *context
         e = ini_read_directory(directory, on_entry, told, &r, context);
         if (e < 0 || r.out_of_memory)
                 return e < 0 ? e : -ENOMEM;
-        if (!count_devices(ret, told, context) || e)
+        if (!count_devices(ret, told, context) || !check_key(ret, told, context) || e)
                 result = INI_E_INVALID;
         return result ? CONFIG_E_INVALID : 0;
 }

@@ -44,9 +44,10 @@ struct config {
         char *admin_group;   /* AdminGroup=: who may administer where there is no polkit; NULL: root alone */
         bool just_works;     /* JustWorks=: may ownership be taken without a proof? default yes */
         char *pin_command;   /* PinCommand=: shows a PIN; NULL: none */
-        char *manufacturer_certificate; /* ManufacturerCertificate=, a file in PEM, leaf first; NULL: none */
-        char *manufacturer_key;         /* ManufacturerKey=, a file in PEM */
-        int max_sessions;               /* MaxSessions= */
+        char *manufacturer_certificate;  /* ManufacturerCertificate=, a file in PEM, leaf first; NULL: none */
+        char *manufacturer_key;          /* ManufacturerKey=, a file in PEM, or what the provider opens */
+        char *manufacturer_key_provider; /* ManufacturerKeyProvider=, of OpenSSL; NULL: the key is a file */
+        int max_sessions;                /* MaxSessions= */
 };
 
 enum { CONFIG_E_INVALID = 1 };

@@ -107,7 +107,7 @@ static void on_lost(void *context, const uint8_t *ip, uint32_t interface) {
                 secure_link_forget_local(d->link, ip, interface);
 }
 
-static void on_notice(void *context, const char *id, const char *text) {
+void daemon_notice(void *context, const char *id, const char *text) {
         struct daemon *d = context;
 
         if (status_notice(&d->status, id, text)) {
@@ -365,7 +365,7 @@ static int open_net(struct daemon *d) {
                 .received = on_received,
                 .changed = on_changed,
                 .lost = on_lost,
-                .notice = on_notice,
+                .notice = daemon_notice,
         };
         int r = net_new(&d->net, &d->loop, &config, &events);
 

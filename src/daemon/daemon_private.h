@@ -76,6 +76,9 @@ void daemon_denied(void *context, const struct ocf_request *request, const struc
 const char *daemon_peer_text(const struct coap_peer *p,
                              char buf[static DAEMON_PEER_TEXT]); /* address and port */
 
+/* daemon.c: what an administrator should know, or (text NULL) no longer. */
+void daemon_notice(void *daemon, const char *id, const char *text);
+
 /* daemon.c: the addresses or ports of a device are others now. */
 void daemon_endpoints_changed(struct daemon *d);
 

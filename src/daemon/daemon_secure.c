@@ -342,6 +342,7 @@ int daemon_open_secure(struct daemon *d) {
                 .recheck = recheck,
                 .end_observers = end_observers,
                 .changed = changed,
+                .notice = daemon_notice,
                 .failed = failed,
                 .restart = restart,
         };

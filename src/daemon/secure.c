@@ -203,6 +203,7 @@ void secure_session_opened(struct secure *s, const struct session *session) {
 
         if (!session->svr.onboarding)
                 return;
+        secure_manufacturer_used(s);
         svr_machine_transfer_began(&d->svr.machine, s->config.now(s->config.context));
         forget_pin(d); /* it has been used */
         secure_tell_model(d);
@@ -236,6 +237,7 @@ void secure_session_failed(struct secure *s, const struct session *session, bool
 
         if (session->tls && session->tls->failure != TLS_FAILURE_TIMEOUT)
                 secure_audit(s, session->peer.device, &event);
+        secure_manufacturer_used(s);
         /* However it ended: who saw no Finished of ours knows that it was wrong, and may begin anew. */
         if (is_guess && pin_guessed(&d->pin))
                 show_pin(d);
@@ -471,8 +473,7 @@ struct secure *secure_free(struct secure *s) {
         for (size_t i = 0; i < s->n_devices; i++)
                 device_free(s->devices[i]);
         ocf_free(s->devices);
-        tls_cert_context_unref(s->manufacturer);
-        ocf_free(s->manufacturer_pem);
+        secure_manufacturer_unload(s);
         if (s->scratch)
                 secret_wipe(s->scratch, SVR_REP_MAX);
         ocf_free(s->scratch);

@@ -45,6 +45,7 @@ struct secure_config {
         void (*recheck)(void *context, uint16_t device);       /* who observes may no more be allowed to */
         void (*end_observers)(void *context, uint16_t device); /* before a reset */
         void (*changed)(void *context, uint16_t device);       /* something that status shows */
+        void (*notice)(void *context, const char *id, const char *text); /* as net.h has it */
         void (*failed)(void *context,
                        int error);      /* the disk is not as the store left it: nothing can go on */
         void (*restart)(void *context); /* a peer with the right to asks for it */

@@ -8,6 +8,7 @@
 
 #include "daemon/secure.h"
 #include "security/crypto.h"
+#include "security/provided_key.h"
 #include "security/tls_cert.h"
 
 #define SECURE_MNT _SVR_N /* the number of /oic/mnt among secure resources */
@@ -55,6 +56,7 @@ struct secure {
         uint8_t *scratch; /* SVR_REP_MAX: answers, and rows */
         char sealed[512];
         struct tls_cert_context *manufacturer; /* NULL: there is none */
+        struct provided_key *manufacturer_key; /* behind a provider; NULL: it is a file's */
         char *manufacturer_pem;
         uint64_t audit_due_ms; /* then others are kept again */
         unsigned n_audits;
@@ -76,9 +78,13 @@ void secure_run_waiting(struct secure_device *d);
 void secure_reply(struct secure_device *d, const struct call *call, const struct svr_need *need, uint8_t *buf,
                   struct svr_reply *ret);
 
-/* secure_certificates.c */
+/* secure_manufacturer.c */
 int secure_manufacturer_load(struct secure *s);
+void secure_manufacturer_unload(struct secure *s);
 int secure_manufacturer_install(struct secure_device *d);
+void secure_manufacturer_used(struct secure *s); /* a handshake of an ownership transfer is over */
+
+/* secure_certificates.c */
 void secure_context_forget(struct secure_device *d);
 struct tls_cert_context *secure_context(
         struct secure_device *d); /* of identity and authorities; NULL: none */

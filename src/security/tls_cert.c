@@ -149,6 +149,10 @@ static void read_error(struct tls_cert *c, int r, struct tls_cert_outcome *ret) 
                         *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_ALERT,
                                                           (uint8_t)(reason - SSL_AD_REASON_OFFSET),
                                                           "it gave up" };
+                else if (reason == ERR_R_INTERNAL_ERROR || reason == ERR_R_EVP_LIB ||
+                         reason == ERR_R_MALLOC_FAILURE)
+                        *ret = (struct tls_cert_outcome){ TLS_CLOSED, TLS_FAILURE_OURS, 0,
+                                                          "our own key did not sign, or memory was short" };
                 else
                         *ret = (struct tls_cert_outcome){
                                 TLS_CLOSED, TLS_FAILURE_PROTOCOL, 0,

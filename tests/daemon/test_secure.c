@@ -68,7 +68,7 @@ struct world {
         bool has_session, can_show, is_denied;
         uint64_t now_ms;
         unsigned n_resets, n_transfers_done, n_creds_changed, n_restarts;
-        char pin[PIN_DIGITS + 1];
+        char pin[PIN_DIGITS + 1], notice[2048];
         struct config config;
 };
 
@@ -129,6 +129,10 @@ static void on_reset_done(void *context, uint16_t device) {
 static void ignore_device(void *context, uint16_t device) {
 }
 
+static void on_notice(void *context, const char *id, const char *text) {
+        snprintf(w.notice, sizeof(w.notice), "%s", text ? text : "");
+}
+
 static void on_failed(void *context, int error) {
         fail_msg("failed: %d", error);
 }
@@ -156,6 +160,7 @@ static void open_world(void) {
                 .recheck = ignore_device,
                 .end_observers = ignore_device,
                 .changed = ignore_device,
+                .notice = on_notice,
                 .failed = on_failed,
                 .restart = on_restart,
         };
