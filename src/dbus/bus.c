@@ -212,6 +212,10 @@ static bool is_congested(struct bus *b) {
         return sd_bus_get_n_queued_write(b->bus, &n) >= 0 && n > QUEUED_MANY;
 }
 
+bool bus_takes_news(struct bus *b) {
+        return !b->bus || !is_congested(b);
+}
+
 int bus_events(struct bus *b) {
         int r = b->bus ? sd_bus_get_events(b->bus) : 0;
 

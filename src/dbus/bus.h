@@ -48,8 +48,9 @@ void bus_tell_status(struct bus *b); /* interfaces, notices or the security of a
 
 /* Other devices (control_client.h); each tells what is different since it was told last. */
 void bus_tell_remote(struct bus *b, const struct remote_event *event);
-void bus_tell_client(struct bus *b);               /* a round, or the addresses */
-void bus_tell_tool(struct bus *b);                 /* the onboarding tool, or what it owns */
+bool bus_takes_news(struct bus *b);  /* false: it lags; what others on the network do had better wait */
+void bus_tell_client(struct bus *b); /* a round, or the addresses */
+void bus_tell_tool(struct bus *b);   /* the onboarding tool, or what it owns */
 void bus_tell_job(struct bus *b, uint32_t number); /* it goes on, is over, or is forgotten */
 
 /*

@@ -85,6 +85,8 @@ static int start(struct bus *b, struct bus_client *client, sd_bus_message *m) {
                 return r;
         if (job)
                 r = bus_job_started(b, client, job, gives_job(m) ? NULL : m);
+        if (r < 0 && gives_job(m))
+                r = 0; /* nobody's, for want of memory; it goes on all the same */
         if (r >= 0 && gives_job(m))
                 r = sd_bus_reply_method_return(m, "o", job ? bus_path(path, BUS_JOBS, job) : "/");
         else if (r >= 0 && !job)

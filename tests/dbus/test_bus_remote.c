@@ -2,6 +2,7 @@
 #include "world.h"
 #include "protocol/rep.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -259,6 +260,29 @@ static void many_devices(void **state) {
                 world_remote(w, (uint8_t)i, "One of many", 10);
         world_settle(w);
         assert_int_equal(count_objects(w, client), 200 * 11);
+}
+
+/* A bus that does not take what it is told is told less, and all of what is there in the end. */
+static void slow_bus(void **state) {
+        struct world *w = *state;
+        sd_bus *client = world_client(w);
+        uint64_t n_queued = 0;
+
+        kill(w->daemon, SIGSTOP);
+        for (unsigned i = 1; i <= 250; i++)
+                world_remote(w, (uint8_t)i, "One of many", 80);
+        world_client_work(w);
+        assert_false(bus_takes_news(w->bus));
+        assert_true(sd_bus_get_n_queued_write(w->bus->bus, &n_queued) >= 0);
+        assert_in_range(n_queued, 1000, 1100);
+        for (int i = 0; i < 20; i++)
+                world_turn(w);
+        assert_true(sd_bus_get_n_queued_write(w->bus->bus, &n_queued) >= 0);
+        assert_in_range(n_queued, 1000, 1100);
+        kill(w->daemon, SIGCONT);
+        WORLD_UNTIL(w, bus_takes_news(w->bus) && !world_client_work(w));
+        assert_int_equal(count_objects(w, client), 250 * 81);
+        assert_int_equal(w->bus->state, BUS_READY);
 }
 
 static void paths_have_one_form(void **state) {
@@ -955,6 +979,7 @@ int main(void) {
                 TEST(gets_another_id),
                 TEST(comes_again_at_once),
                 TEST(many_devices),
+                TEST(slow_bus),
                 TEST(paths_have_one_form),
                 TEST(discovering),
                 TEST(discovering_callers),

@@ -78,7 +78,7 @@ bool world_client_work(struct world *w) {
         struct remote_event event;
         bool any = false;
 
-        while (remotes_event(w->net.remotes, &event)) {
+        while (bus_takes_news(w->bus) && remotes_event(w->net.remotes, &event)) {
                 bus_tell_remote(w->bus, &event);
                 any = true;
         }
