@@ -22,7 +22,13 @@
 #define FOLLOW_MS    4000u
 #define REMEMBER_MS  (24u * 3600 * 1000) /* of a device that nobody needs and that is silent */
 
-static const char *const groups[] = { "224.0.1.187", "ff02::158", "ff03::158", "ff05::158" };
+/* Each time over IPv4, and over IPv6 with one scope: who is on the link is in all of them, and has to answer
+ * once. */
+static const char *const groups[ROUND_ASKS][2] = {
+        { "224.0.1.187", "ff02::158" },
+        { "224.0.1.187", "ff03::158" },
+        { "224.0.1.187", "ff05::158" },
+};
 
 struct coap_ask client_get(const char *path, const char *query) {
         struct coap_ask ask = COAP_ASK_DEFAULT;
@@ -182,8 +188,7 @@ static void follow_heard(struct client *c, uint64_t since_ms) {
         for (struct remote_device *d = remotes_first(c->remotes); d; d = remotes_after(c->remotes, d))
                 if (d->last_seen_ms >= since_ms && d->last_asked_ms < since_ms) {
                         d->last_asked_ms = client_now(c);
-                        (void)follow_new(c, &d->id, list_is_empty(&d->resources) ? FOLLOW_RES : FOLLOW_D,
-                                         NULL, NULL);
+                        (void)follow_new(c, &d->id, FOLLOW_RES, NULL, NULL);
                 }
 }
 
@@ -230,7 +235,7 @@ static void on_group(void *context, const struct out_result *result) {
                 if (a->is_doxm)
                         (void)remotes_learn_doxm(c->remotes, client_now(c), result->peer, NULL, rep);
                 else
-                        (void)remotes_learn_res(c->remotes, client_now(c), result->peer, rep, true);
+                        (void)remotes_learn_res(c->remotes, client_now(c), result->peer, rep, false);
                 forget_tool(c);
                 if (a->by_hand)
                         mark_by_hand(c, result->peer);
@@ -250,8 +255,9 @@ static struct group_ask *ask_new(struct client *c, bool is_doxm) {
         return a;
 }
 
+/* One link of each device is enough, and fits one datagram: what else it has it is asked for by itself. */
 static struct coap_ask question(bool is_doxm) {
-        return is_doxm ? client_get("/oic/sec/doxm", "owned=FALSE") : client_get("/oic/res", "");
+        return is_doxm ? client_get("/oic/sec/doxm", "owned=FALSE") : client_get("/oic/res", "rt=oic.wk.d");
 }
 
 static uint16_t asking_device(const struct client *c) {
@@ -289,9 +295,9 @@ static void ask_groups(struct client *c, uint32_t timeout_ms) {
         size_t n = net_interfaces(c->daemon->net, &links);
 
         for (size_t i = 0; i < n; i++)
-                for (size_t g = 0; links[i].used && g < ARRAY_SIZE(groups); g++)
-                        if (has_family(&links[i], !strchr(groups[g], ':')))
-                                ask_group(c, groups[g], links[i].index, timeout_ms);
+                for (size_t g = 0; links[i].used && g < 2; g++)
+                        if (has_family(&links[i], !g))
+                                ask_group(c, groups[c->round.n_asked][g], links[i].index, timeout_ms);
 }
 
 /* ---- addresses that were added by hand ---- */
@@ -346,7 +352,7 @@ static void ask_address(struct client *c, const char *text, uint32_t timeout_ms)
         spec.id.bytes[0] ^= (uint8_t)spec.addresses[0].port;
         spec.id.bytes[1] ^= (uint8_t)(spec.addresses[0].port >> 8);
         for (unsigned doxm = 0; doxm < 2; doxm++) {
-                struct coap_ask ask = doxm ? client_get("/oic/sec/doxm", "") : question(false);
+                struct coap_ask ask = client_get(doxm ? "/oic/sec/doxm" : "/oic/res", "");
                 struct group_ask *a = ask_new(c, doxm);
 
                 if (!a)

@@ -134,7 +134,7 @@ static void put_resources(struct writer *w, const char *const *hrefs, size_t n) 
 
 /* What the tool needs to go on, what discovery needs, and for the tool's own use every resource. */
 bool obt_write_default_access(struct obt_flow *f, struct writer *w) {
-        static const char *const sp[] = { "/oic/sec/sp" }, *const csr[] = { "/oic/sec/csr" };
+        static const char *const sp[] = { "/oic/sec/sp", "/oic/sec/sdi" }, *const csr[] = { "/oic/sec/csr" };
         static const char *const open[] = { "/oic/d", "/oic/p", "/oic/res", "/oic/sec/sdi" };
         static const char *const all[] = { "*", "/oic/mnt" };
 
