@@ -69,6 +69,7 @@ static void connection_drop(struct bus *b, uint64_t now_us, int error) {
                         b->control->bus_lost(b->control->context);
                 bus_clients_drop(b);
                 bus_jobs_drop(b);
+                bus_remote_told_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
         b->state = BUS_WAITING;
@@ -168,6 +169,7 @@ int bus_new(struct bus **ret, const struct bus_control *control, const char *add
         list_init(&b->pins);
         list_init(&b->rounds);
         list_init(&b->observed);
+        bus_remote_told_init(b);
         b->state = BUS_WAITING;
         b->wanted = ocf_duplicate_string(address);
         b->address = address_of(address);
@@ -187,6 +189,7 @@ struct bus *bus_free(struct bus *b) {
         if (b->bus) {
                 bus_clients_drop(b);
                 bus_jobs_drop(b);
+                bus_remote_told_drop(b);
                 b->bus = sd_bus_close_unref(b->bus);
         }
         bus_rounds_orphan(b, NULL);

@@ -15,6 +15,7 @@
  *     bus_agent.c        Agent1, of those who show a PIN or ask for one (bus_pin.c)
  *     bus_network.c      Client1        bus_remote_path.c  paths of what others have
  *     bus_remote_device.c  RemoteDevice1           bus_remote_resource.c  RemoteResource1
+ *     bus_remote_told.c  what was told of each device on the network
  *     bus_observer.c     those who follow a resource of another device
  *     bus_tool.c         OnboardingTool1           bus_tool_arguments.c   what its calls say
  *     bus_job.c          Job1           bus_told.c         what was told of properties
@@ -67,7 +68,7 @@
 struct bus_security_told; /* what was told of a device: bus_security.c */
 
 /* bus_told.c: what was told of properties, so that only what is different is told again */
-#define BUS_TOLD_MAX 8
+#define BUS_TOLD_MAX 10
 struct bus_told {
         uint64_t digests[BUS_TOLD_MAX];
 };
@@ -105,6 +106,7 @@ struct bus {
         struct list rounds;   /* callers who wait for devices to be heard */
         struct list observed; /* remote resources that are followed */
         struct bus_told tool_told, network_told;
+        struct list told_devices[256]; /* on the network */
 };
 
 /* A connection on the bus that has called us. Kept until it leaves. */
@@ -228,6 +230,15 @@ int bus_round_begun(struct bus_round *round, int outcome, enum fault refusal, co
 void bus_rounds_orphan(struct bus *b, struct bus_client *client); /* it left; NULL: all */
 
 size_t bus_remote_objects(const struct bus *b); /* bus_remote_device.c: how many there are */
+
+/* bus_remote_told.c: what was told of each device */
+struct remote_device;
+void bus_remote_told_init(struct bus *b);
+void bus_remote_told_drop(struct bus *b); /* the bus is lost */
+void bus_remote_told_added(struct bus *b, const struct remote_device *d);
+void bus_remote_told_removed(struct bus *b, const struct uuid *id);
+bool bus_remote_tell_different(struct bus *b, const struct remote_device *d,
+                               const char *path); /* false: that is not known, and nothing was told */
 
 /* bus_remote_resource.c */
 struct remote_event;

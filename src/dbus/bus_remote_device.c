@@ -337,7 +337,8 @@ int bus_remote_add(struct bus *b) {
         return r < 0 ? r : sd_bus_add_node_enumerator(b->bus, NULL, BUS_REMOTES, enumerate, b);
 }
 
-static void tell_changes(struct bus *b, const char *path, unsigned news) {
+/* By the groups in which something happened, where it is not known what was told before. */
+static void tell_groups(struct bus *b, const char *path, unsigned news) {
         static const struct {
                 unsigned news;
                 const char *property;
@@ -376,11 +377,14 @@ void bus_tell_remote(struct bus *b, const struct remote_event *event) {
         bus_remote_path(path, &event->was);
         /* One that went and came again is told as new first, and is there. */
         if (event->news & REMOTE_REMOVED) {
-                if (!device_at(b, path))
-                        (void)sd_bus_emit_interfaces_removed(b->bus, path, INTERFACE, NULL);
+                if (device_at(b, path))
+                        return;
+                bus_remote_told_removed(b, &event->was);
+                (void)sd_bus_emit_interfaces_removed(b->bus, path, INTERFACE, NULL);
         } else if (event->news & REMOTE_ADDED) {
+                bus_remote_told_added(b, event->device);
                 (void)sd_bus_emit_object_added(b->bus, path);
-        } else {
-                tell_changes(b, path, event->news);
+        } else if (!bus_remote_tell_different(b, event->device, path)) {
+                tell_groups(b, path, event->news);
         }
 }

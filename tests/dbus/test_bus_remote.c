@@ -131,7 +131,7 @@ static void endpoints(void **state) {
         sd_bus_message_unref(reply);
 }
 
-static void learn_doxm(struct world *w) {
+static void learn_doxm(struct world *w, const char *owner) {
         const struct coap_peer from = { .interface = 2,
                                         .remote_port = 5683,
                                         .remote_ip = { 0xfe, 0x80, [15] = 7 } };
@@ -150,7 +150,7 @@ static void learn_doxm(struct world *w) {
         rep_put_string(&rep, "owned");
         rep_put_bool(&rep, true);
         rep_put_string(&rep, "devowneruuid");
-        rep_put_string(&rep, "0a223344-5566-4788-8900-00000000000a");
+        rep_put_string(&rep, owner);
         assert_int_equal(remotes_learn_doxm(w->net.remotes, 2, &from, &id, writer_span(&rep)), 1);
 }
 
@@ -174,12 +174,20 @@ static void appears_changes_and_goes(void **state) {
         assert_property(w, client, LAMP, DEVICE, "Name", "Bulb");
 
         log.text[0] = 0;
-        learn_doxm(w);
+        learn_doxm(w, "0a223344-5566-4788-8900-00000000000a");
         world_settle(w);
-        assert_non_null(strstr(log.text, "Ownership:" LAMP_WORD " "));
-        assert_null(strstr(log.text, "Name:"));
+        assert_string_equal(log.text, "Ownership:" LAMP_WORD " Owner:" LAMP_WORD " Transfers:" LAMP_WORD " ");
+        log.text[0] = 0;
+        learn_doxm(w, "0b223344-5566-4788-8900-00000000000b");
+        world_settle(w);
+        assert_string_equal(log.text, "Owner:" LAMP_WORD " "); /* not all of what doxm tells */
+        log.text[0] = 0;
+        learn_doxm(w, "0c223344-5566-4788-8900-00000000000c"); /* and back, before it is told */
+        learn_doxm(w, "0b223344-5566-4788-8900-00000000000b");
+        world_settle(w);
+        assert_string_equal(log.text, "");
         assert_property(w, client, LAMP, DEVICE, "Ownership", "other");
-        assert_property(w, client, LAMP, DEVICE, "Owner", "0a223344-5566-4788-8900-00000000000a");
+        assert_property(w, client, LAMP, DEVICE, "Owner", "0b223344-5566-4788-8900-00000000000b");
         assert_property(w, client, LAMP, DEVICE, "Transfers", "just-works random-pin");
 
         log.text[0] = 0;
@@ -952,6 +960,7 @@ static void many_followed(void **state) {
 static void bus_is_lost(void **state) {
         struct world *w = *state;
         struct follower f = { 0 };
+        struct world_log log;
         sd_bus *client;
 
         world_remote(w, 7, "Lamp", 1);
@@ -968,6 +977,17 @@ static void bus_is_lost(void **state) {
         client = world_client(w);
         assert_property(w, client, LAMP, DEVICE, "Name", "Lamp");
         assert_int_equal(count_objects(w, client), 4);
+
+        /* what was told on the bus before is forgotten: the first change names its group, the next one itself
+         */
+        world_log(w, client, &log);
+        world_remote(w, 7, "Bulb", 1);
+        world_settle(w);
+        assert_string_equal(log.text, "Name:" LAMP_WORD " ");
+        log.text[0] = 0;
+        learn_doxm(w, "0a223344-5566-4788-8900-00000000000a");
+        world_settle(w);
+        assert_string_equal(log.text, "Ownership:" LAMP_WORD " Owner:" LAMP_WORD " Transfers:" LAMP_WORD " ");
 }
 
 int main(void) {
