@@ -78,6 +78,8 @@ int client_new(struct client **ret, struct daemon *d) {
                 return r;
         }
         *ret = c;
+        d->client = c; /* it is asked whose devices they are */
+        client_memory_load(c);
         return 0;
 }
 
@@ -104,6 +106,8 @@ struct outgoing *client_outgoing(struct client *c) {
 void client_wake(struct client *c) {
         uint64_t now_ms = client_now(c);
 
+        if (c->memory_is_stale)
+                client_memory_save(c);
         client_discover_wake(c, now_ms);
         client_observe_wake(c, now_ms);
         outgoing_wake(c->outgoing);

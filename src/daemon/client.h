@@ -75,6 +75,8 @@ enum bus_mode client_mode(const struct client *c, const struct uuid *device, con
 
 /* ---- what the daemon tells ---- */
 
+void client_note(struct client *c, const struct remote_event *e); /* what is new about a device */
+
 void client_wake(struct client *c);
 uint64_t client_deadline(const struct client *c);
 

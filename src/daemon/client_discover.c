@@ -431,6 +431,7 @@ int client_add_address(struct client *c, const char *address, uint32_t timeout_m
                 ocf_free(copy);
         else
                 c->addresses[c->n_addresses++] = copy;
+        c->memory_is_stale = true;
         return r;
 }
 
@@ -441,6 +442,7 @@ int client_remove_address(struct client *c, const char *address) {
                         memmove(&c->addresses[i], &c->addresses[i + 1],
                                 (c->n_addresses - i - 1) * sizeof(*c->addresses));
                         c->n_addresses--;
+                        c->memory_is_stale = true;
                         return 0;
                 }
         return -ENOENT;

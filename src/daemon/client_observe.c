@@ -153,6 +153,7 @@ static void on_result(void *context, const struct out_result *result) {
                 }
                 if (d)
                         remote_was_silent(d, client_now(o->client));
+                client_look(o->client); /* it may have moved */
                 tell_stale(o);
                 retry_later(o);
                 free_unused(o);

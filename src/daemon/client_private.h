@@ -36,6 +36,8 @@ struct client {
         size_t n_waiters, n_follows;
         char **addresses;
         size_t n_addresses;
+        bool memory_is_stale;
+        uint64_t looked_ms;                /* a round began by itself */
         struct list observations, pending; /* pending: requests of apps */
         size_t n_observations;
 };
@@ -45,6 +47,11 @@ struct client {
 static inline uint64_t client_now(const struct client *c) {
         return clock_now_ms();
 }
+
+/* client_memory.c */
+void client_memory_load(struct client *c);
+void client_memory_save(struct client *c);
+void client_look(struct client *c); /* a round, unless there was one a moment ago */
 
 /* client_discover.c */
 void client_discover_wake(struct client *c, uint64_t now_ms);

@@ -232,8 +232,10 @@ static void on_answer(void *context, const struct out_result *result) {
                 explain_code(a, result->reply->code);
         } else {
                 response = OCF_RESPONSE_FAULT(result->outcome == OUT_FULL ? FAULT_BUSY : FAULT_NOT_REACHABLE);
-                if (d && result->outcome != OUT_FULL && result->outcome != OUT_REJECTED)
+                if (d && result->outcome != OUT_FULL && result->outcome != OUT_REJECTED) {
                         remote_was_silent(d, client_now(c));
+                        client_look(c); /* it may have moved */
+                }
                 explain_silence(a, result);
         }
         response.diagnostic = a->why;

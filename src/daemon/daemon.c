@@ -143,8 +143,10 @@ static void tell(struct daemon *d) {
                         uv_timer_start(&d->hrefs_timer, save_hrefs, HREFS_DELAY_MS, 0);
                 }
         }
-        while (remotes_event(client_remotes(d->client), &remote))
+        while (remotes_event(client_remotes(d->client), &remote)) {
+                client_note(d->client, &remote);
                 bus_tell_remote(d->bus, &remote);
+        }
         if (d->status_is_stale) {
                 d->status_is_stale = false;
                 bus_tell_status(d->bus);

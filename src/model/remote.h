@@ -118,6 +118,10 @@ int remotes_learn_doxm(struct remotes *t, uint64_t now_ms, const struct coap_pee
 int remotes_learn_device(struct remotes *t, uint64_t now_ms, const struct uuid *id,
                          struct span rep); /* /oic/d */
 
+/* One that was known before we were started: name "" is none. 0 and *ret, NULL: there is no room; -ENOMEM. */
+int remotes_restore(struct remotes *t, uint64_t now_ms, const struct uuid *id, const char *name,
+                    const struct remote_address *addresses, size_t n_addresses, struct remote_device **ret);
+
 /* It answered; or it was asked, and did not (three times: it is not reachable). */
 void remote_answered(struct remote_device *d, uint64_t now_ms);
 void remote_was_silent(struct remote_device *d, uint64_t now_ms);

@@ -609,3 +609,20 @@ int remotes_learn_device(struct remotes *t, uint64_t now_ms, const struct uuid *
         remote_answered(d, now_ms);
         return r ? r : 1;
 }
+
+/* ---- remembered ---- */
+
+int remotes_restore(struct remotes *t, uint64_t now_ms, const struct uuid *id, const char *name,
+                    const struct remote_address *addresses, size_t n_addresses, struct remote_device **ret) {
+        int r = remotes_obtain(t, now_ms, id, ret);
+
+        if (r < 0 || !*ret)
+                return r;
+        if (*name && is_plain(span_of_string(name), REMOTE_NAME_MAX))
+                r = set_text(*ret, &(*ret)->name, span_of_string(name), REMOTE_NAME);
+        if (n_addresses && n_addresses <= REMOTE_ADDRESSES_MAX) {
+                memcpy((*ret)->addresses, addresses, n_addresses * sizeof(*addresses));
+                (*ret)->n_addresses = n_addresses;
+        }
+        return r;
+}
