@@ -426,8 +426,12 @@ static bool start(struct tls_cert *c, const struct tls_cert_config *config) {
         BIO_set_init(bio, 1);
         SSL_set_bio(c->ssl, bio, bio);
         SSL_set_app_data(c->ssl, c);
-        if (!config->stream)
+        if (!config->stream) {
                 (void)SSL_set_mtu(c->ssl, MTU);
+                /* libssl ends a session for one forged record where encrypt-then-MAC is in use; for others it
+                 * drops them. */
+                (void)SSL_set_options(c->ssl, SSL_OP_NO_ENCRYPT_THEN_MAC);
+        }
         if (name) {
                 snprintf(list, sizeof(list), "%s:@SECLEVEL=0", name);
                 if (SSL_set_cipher_list(c->ssl, list) != 1)
@@ -469,7 +473,10 @@ int tls_cert_new(struct tls **ret, const struct tls_cert_config *config, uint64_
 }
 
 void tls_cert_peer(const struct tls *t, struct tls_cert_peer *ret) {
-        *ret = OCF_CONTAINER_OF(t, const struct tls_cert, base)->peer;
+        /* Before the end of the handshake it has shown a certificate, and has not proven that it is its own.
+         */
+        *ret = t->state == TLS_OPEN ? OCF_CONTAINER_OF(t, const struct tls_cert, base)->peer
+                                    : (struct tls_cert_peer){ .credid = CRED_ID_NONE };
 }
 
 bool tls_is_cert(const struct tls *t) {

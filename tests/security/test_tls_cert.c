@@ -183,6 +183,39 @@ static void each_suite_both_ways(void **state) {
         tls_cert_context_unref(s);
 }
 
+/* A stranger who knows addresses and numbers, and has no key: over datagrams nothing comes of what he sends,
+ * whatever the suite, and whichever of the two he sends it to. */
+static void a_forged_record_ends_nothing(void **state) {
+        const struct tls_cert_trust trust = { .pem = span_of_string(root.pem), .any_subject = true };
+        struct tls_cert_context *c = context_of(&client, intermediate.pem, &trust, true);
+        struct tls_cert_context *s = context_of(&server, "", &trust, true);
+
+        for (size_t i = 0; i < 2 * ARRAY_SIZE(suites); i++) {
+                uint8_t bytes[256], forged[256];
+                struct tls *from, *to;
+                struct pair p;
+                size_t n;
+
+                begin(&p, c, s, false, suites[i / 2]);
+                run(&p);
+                from = i % 2 ? p.server : p.client;
+                to = i % 2 ? p.client : p.server;
+                n = tls_seal(from, SPAN_LITERAL("genuine"), bytes, sizeof(bytes));
+                for (size_t at = 13; at < n; at++) {
+                        memcpy(forged, bytes, n);
+                        forged[at] ^= 0x10;
+                        hear(&p, to, forged, n);
+                        if (to->state != TLS_OPEN)
+                                fail_msg("%04x, byte %zu: %s", suites[i / 2], at, to->problem);
+                }
+                hear(&p, to, bytes, n);
+                assert_string_equal(p.heard[to == p.server], "genuine");
+                end(&p);
+        }
+        tls_cert_context_unref(c);
+        tls_cert_context_unref(s);
+}
+
 /* Whom the server lets in, and why not. */
 static void who_is_let_in(void **state) {
         const struct tls_cert_trust any = { .pem = span_of_string(root.pem), .any_subject = true };
@@ -284,6 +317,7 @@ static void what_is_cut_off_or_changed_only_fails(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(each_suite_both_ways),
+                cmocka_unit_test(a_forged_record_ends_nothing),
                 cmocka_unit_test(who_is_let_in),
                 cmocka_unit_test(in_a_transfer_nobody_is_asked),
                 cmocka_unit_test(a_key_that_is_not_its_own_is_no_identity),
