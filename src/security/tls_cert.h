@@ -55,6 +55,7 @@ struct tls_cert_peer {
         int32_t credid; /* of the authority that vouched */
 };
 
+/* Of one that is open; before and afterwards it is nobody. */
 void tls_cert_peer(const struct tls *t, struct tls_cert_peer *ret);
 bool tls_is_cert(const struct tls *t);
 

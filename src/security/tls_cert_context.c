@@ -70,6 +70,8 @@ static int on_cookie_verify(SSL *ssl, const unsigned char *cookie, unsigned n) {
         "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-SHA256:"             \
         "ECDHE-ECDSA-AES256-SHA384"
 
+#define CHAIN_BYTES_MAX 16384 /* of a chain in DER, before anybody has looked at it */
+
 static bool add_trust(struct tls_cert_context *c, const struct tls_cert_identity *identity) {
         c->anchors = sk_X509_new_null();
         c->trust = ocf_allocate(identity->n_trust + 1, sizeof(*c->trust));
@@ -111,6 +113,7 @@ static int use_chain(SSL_CTX *ctx, const struct tls_cert_identity *identity) {
 static bool configure(SSL_CTX *ctx) {
         SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU |
                                          SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+        SSL_CTX_set_max_cert_list(ctx, CHAIN_BYTES_MAX);
         SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
         SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
         SSL_CTX_set_cookie_generate_cb(ctx, on_cookie);
