@@ -269,6 +269,8 @@ struct net *net_free(struct net *n) {
                         port_close(n->devices[i].sockets[j / 2][j % 2]);
                         listener_close(n->devices[i].listeners[j / 2][j % 2]);
                 }
+                port_close(n->devices[i].fresh[0]);
+                port_close(n->devices[i].fresh[1]);
                 ocf_free(n->devices[i].endpoints);
         }
         n->tcp = net_tcp_free(n->tcp);

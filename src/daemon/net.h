@@ -87,7 +87,13 @@ bool net_port_is_secure(const struct net *n, const struct coap_peer *peer);
  * From where a datagram of the device goes to remote_ip (and interface, where it is link-local): fills in
  * local_ip, local_port and device, as what comes back will have them. Return: 0; -ENETUNREACH and the like.
  */
-int net_route(struct net *n, uint16_t device, bool secure, struct coap_peer *peer);
+enum net_way {
+        NET_CLEAR,
+        NET_SECURE,
+        NET_FRESH, /* secure, from a port that no earlier run has used: for peers that hold on to a dead
+                      session */
+};
+int net_route(struct net *n, uint16_t device, enum net_way way, struct coap_peer *peer);
 
 /* The same for a group, over peer->interface. */
 int net_group_route(struct net *n, uint16_t device, struct coap_peer *peer);

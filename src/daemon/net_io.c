@@ -72,7 +72,9 @@ static void tell_unicast(struct net *n, struct port *p, struct coap_peer *peer, 
         unsigned via;
 
         peer->device = p->device;
-        peer->local_port = p->secure ? n->devices[p->device].ports.coaps : n->devices[p->device].ports.coap;
+        peer->local_port = p->fresh    ? n->devices[p->device].fresh_port
+                           : p->secure ? n->devices[p->device].ports.coaps
+                                       : n->devices[p->device].ports.coap;
         if (ip_is_link_local(peer->remote_ip) || ip_is_link_local(peer->local_ip))
                 peer->interface = interface;
         via = via_link(n, interface, peer->remote_ip);
@@ -169,15 +171,22 @@ static void port_poll(struct port *p) {
         (void)uv_poll_start(&p->poll, UV_READABLE | (p->wants_write ? UV_WRITABLE : 0), on_port);
 }
 
-bool net_port_is_secure(const struct net *n, const struct coap_peer *peer) {
-        const struct net_ports *p = peer->device < n->n_devices ? &n->devices[peer->device].ports : NULL;
+static bool is_fresh(const struct net_device *d, const struct coap_peer *peer) {
+        return d->fresh_port && !peer->stream && peer->local_port == d->fresh_port;
+}
 
-        return p && peer->local_port == (peer->stream ? p->coaps_tcp : p->coaps);
+bool net_port_is_secure(const struct net *n, const struct coap_peer *peer) {
+        const struct net_device *d = peer->device < n->n_devices ? &n->devices[peer->device] : NULL;
+
+        return d && (is_fresh(d, peer) ||
+                     peer->local_port == (peer->stream ? d->ports.coaps_tcp : d->ports.coaps));
 }
 
 static struct port *port_for(struct net *n, const struct coap_peer *to) {
         if (to->device >= n->n_devices)
                 return NULL;
+        if (is_fresh(&n->devices[to->device], to))
+                return n->devices[to->device].fresh[!coap_peer_is_ipv4(to)];
         return n->devices[to->device].sockets[net_port_is_secure(n, to)][!coap_peer_is_ipv4(to)];
 }
 

@@ -27,7 +27,7 @@ struct port {
         int fd;
         bool wants_write;
         bool is_group;
-        bool secure;          /* of a unicast socket */
+        bool secure, fresh;   /* of a unicast socket */
         uint16_t device;      /* of a unicast socket */
         size_t i_group;       /* of a group socket: which of net_groups */
         uint32_t interface;   /* and on which interface */
@@ -41,6 +41,8 @@ struct net_device {
         /* Plain and secure; of IPv4 and IPv6, NULL: the host has no such family. */
         struct port *sockets[2][2];
         struct listener *listeners[2][2]; /* likewise, for TCP */
+        struct port *fresh[2];            /* another secure port, to ask from: net_route() opens it */
+        uint16_t fresh_port;
         struct net_ports ports;
         struct device_endpoint *endpoints;
         size_t n_endpoints;

@@ -12,19 +12,63 @@
  * tells whoever connects a socket; nothing is sent.
  */
 
-static int port_of(const struct net *n, uint16_t device, bool secure, const uint8_t ip[16], uint16_t *ret) {
-        if (device >= n->n_devices || !n->devices[device].sockets[secure][!ip_is_v4(ip)])
-                return -EAFNOSUPPORT;
-        *ret = secure ? n->devices[device].ports.coaps : n->devices[device].ports.coap;
-        return 0;
+/* Opened when it is first wanted, and kept as long as we run. */
+static int open_fresh(struct net *n, uint16_t device) {
+        struct net_device *d = &n->devices[device];
+        int fds[2], r;
+
+        if (d->fresh_port)
+                return 0;
+        r = net_socket_pair(net_socket_unicast, 0, fds);
+        for (int i = 0; i < 64 && r == -EADDRINUSE; i++) /* free for the one family, and not for the other */
+                r = net_socket_pair(net_socket_unicast, 0, fds);
+        for (int i = 0; r >= 0 && i < 2; i++) {
+                if (fds[i] < 0)
+                        continue;
+                d->fresh_port = net_socket_port(fds[i]);
+                r = port_new(&d->fresh[i], n, fds[i]);
+                if (r < 0)
+                        break;
+                d->fresh[i]->device = device;
+                d->fresh[i]->secure = d->fresh[i]->fresh = true;
+        }
+        return r < 0 ? r : 0;
 }
 
-int net_route(struct net *n, uint16_t device, bool secure, struct coap_peer *peer) {
+static int port_of(struct net *n, uint16_t device, enum net_way way, const uint8_t ip[16], uint16_t *ret) {
+        const struct net_device *d = &n->devices[device];
+        bool v6 = !ip_is_v4(ip);
+        const struct port *p = NULL;
+        int r;
+
+        if (device >= n->n_devices)
+                return -EAFNOSUPPORT;
+        switch (way) {
+        case NET_CLEAR:
+                p = d->sockets[0][v6];
+                *ret = d->ports.coap;
+                break;
+        case NET_SECURE:
+                p = d->sockets[1][v6];
+                *ret = d->ports.coaps;
+                break;
+        case NET_FRESH:
+                r = open_fresh(n, device);
+                if (r < 0)
+                        return r;
+                p = d->fresh[v6];
+                *ret = d->fresh_port;
+                break;
+        }
+        return p ? 0 : -EAFNOSUPPORT;
+}
+
+int net_route(struct net *n, uint16_t device, enum net_way way, struct coap_peer *peer) {
         struct sockaddr_storage to, from;
         socklen_t n_to = net_socket_address(&to, peer->remote_ip, peer->remote_port, peer->interface);
         socklen_t n_from = sizeof(from);
         uint16_t port;
-        int fd, r = port_of(n, device, secure, peer->remote_ip, &peer->local_port);
+        int fd, r = port_of(n, device, way, peer->remote_ip, &peer->local_port);
 
         if (r < 0)
                 return r;
@@ -48,5 +92,5 @@ int net_group_route(struct net *n, uint16_t device, struct coap_peer *peer) {
         memset(peer->local_ip, 0, 16);
         if (ip_is_v4(peer->remote_ip))
                 memset(peer->local_ip + 10, 0xff, 2);
-        return port_of(n, device, false, peer->remote_ip, &peer->local_port);
+        return port_of(n, device, NET_CLEAR, peer->remote_ip, &peer->local_port);
 }

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONNECT_MS      5000u  /* for one of several addresses */
+#define CONNECT_MS      4000u  /* for one of several addresses */
 #define CONNECT_LAST_MS 20000u /* for the last one */
 #define PROBE_AFTER_MS  3000u  /* of silence */
 #define PROBE_MS        9000u
@@ -27,6 +27,7 @@ struct out_channel {
         unsigned n_references;
         enum channel_state state;
         bool is_due, is_group;
+        bool is_fresh, was_silent; /* asks from another port; some address did not answer */
         size_t i_address;
         struct coap_peer peer; /* of CONNECTING and OPEN */
         uint64_t connect_until;
@@ -415,7 +416,7 @@ static bool connect_at(struct out_channel *c, const struct out_address *a) {
 
         c->peer = (struct coap_peer){ .remote_port = a->port, .interface = a->interface };
         memcpy(c->peer.remote_ip, a->ip, 16);
-        r = net_route(o->config.net, c->spec.device, true, &c->peer);
+        r = net_route(o->config.net, c->spec.device, c->is_fresh ? NET_FRESH : NET_SECURE, &c->peer);
         if (r < 0) {
                 snprintf(c->why, sizeof(c->why), "there is no way to its address: %s", strerror(-r));
                 return false;
@@ -440,20 +441,34 @@ static bool connect_at(struct out_channel *c, const struct out_address *a) {
         c->state = CHANNEL_CONNECTING;
         if (!list_is_linked(&c->busy_link))
                 list_link_tail(&o->busy, &c->busy_link);
-        c->connect_until = now_of(o) + (is_last_address(c) ? CONNECT_LAST_MS : CONNECT_MS);
+        c->connect_until = now_of(o) + (is_last_address(c) && (c->is_fresh || c->spec.kind == OUT_TRANSFER)
+                                                ? CONNECT_LAST_MS
+                                                : CONNECT_MS);
         return true;
 }
 
+/*
+ * A peer whose session with our last run has not ended may not listen to another
+ * ClientHello from the same port (users.md 5): who was silent there is asked once
+ * more from another one.
+ */
 static void begin_secure(struct out_channel *c) {
         const struct out_address *a;
 
-        if (!c->i_address)
+        if (!c->i_address && !c->is_fresh)
                 snprintf(c->why, sizeof(c->why), "it has told no secure address");
-        while ((a = next_address(c, true))) {
-                if (connect_at(c, a))
-                        return;
-                c->i_address++;
+        for (;;) {
+                while ((a = next_address(c, true))) {
+                        if (connect_at(c, a))
+                                return;
+                        c->i_address++;
+                }
+                if (c->is_fresh || !c->was_silent || c->spec.kind != OUT_CREDENTIAL)
+                        break;
+                c->is_fresh = true;
+                c->i_address = 0;
         }
+        c->is_fresh = c->was_silent = false;
         give_up_connecting(c);
 }
 
@@ -471,7 +486,7 @@ static void begin_clear(struct out_channel *c) {
         c->peer = (struct coap_peer){ .remote_port = a->port, .interface = a->interface };
         memcpy(c->peer.remote_ip, a->ip, 16);
         r = c->is_group ? net_group_route(c->outgoing->config.net, c->spec.device, &c->peer)
-                        : net_route(c->outgoing->config.net, c->spec.device, false, &c->peer);
+                        : net_route(c->outgoing->config.net, c->spec.device, NET_CLEAR, &c->peer);
         if (r < 0) {
                 snprintf(c->why, sizeof(c->why), "there is no way to its address: %s", strerror(-r));
                 give_up_connecting(c);
@@ -564,6 +579,7 @@ static void settle_channel(struct out_channel *c) {
         if (c->state == CHANNEL_CONNECTING && now_ms >= c->connect_until) {
                 close_session(c);
                 snprintf(c->why, sizeof(c->why), "the device does not answer at its secure port");
+                c->was_silent = true;
                 c->i_address++;
         }
         while (c->state != CHANNEL_OPEN && (r = next_expired(c, now_ms)))
@@ -745,6 +761,7 @@ void outgoing_opened(struct outgoing *o, const struct session *s) {
         c->state = CHANNEL_OPEN;
         c->peer = s->peer;
         c->i_address = 0;
+        c->was_silent = false;
         make_due(c);
         if (o->config.opened && c->spec.kind == OUT_CREDENTIAL)
                 o->config.opened(o->config.context, c, s);
@@ -766,6 +783,7 @@ void outgoing_failed(struct outgoing *o, const struct session *s) {
                 return;
         c->state = CHANNEL_IDLE;
         snprintf(c->why, sizeof(c->why), "%s", failure_text(s));
+        c->was_silent |= s->tls && s->tls->failure == TLS_FAILURE_TIMEOUT;
         c->i_address++;
         make_due(c);
 }

@@ -1,7 +1,9 @@
 #include "net_world.h"
 
+#include "daemon/net_socket.h"
 #include "daemon/net_tcp.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -163,6 +165,65 @@ static void test_an_address_has_one_share_of_both_kinds(void **state) {
         assert_int_equal(c.n_connections, TCP_PER_ADDRESS + 1);
 }
 
+/* From where we ask: what comes back comes to just that peer. */
+static void test_ways_out(void **state) {
+        struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports;
+        struct world *w = *state;
+        uint16_t far_port = 0, fresh = 0;
+        uint8_t ip[16], buf[16];
+
+        start_host(w, true, &wanted, &ports);
+        w->echoes = false;
+        for (unsigned i = 0; i < 8; i++) {
+                enum net_way way = i % 4 == 3 ? NET_FRESH : (enum net_way)(i % 4);
+                const char *far = i < 4 ? "192.0.2.2" : "2001:db8::2",
+                           *near = i < 4 ? "192.0.2.1" : "2001:db8::1";
+                struct coap_peer peer = { .interface = i < 4 ? 7 : 0 };
+                int fd = far_socket(w, i < 4 ? AF_INET : AF_INET6);
+                struct sockaddr_storage address;
+                socklen_t n = sizeof(address);
+
+                assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+                w->n_datagrams = 0;
+                send_to(fd, near, 5683, 0, "x", 1); /* so that it has a port */
+                assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &n), 0);
+                assert_true(net_socket_parse(&address, ip, &far_port));
+                ip_of(far, peer.remote_ip);
+                peer.remote_port = far_port;
+                assert_int_equal(net_route(w->net, 0, way, &peer), 0);
+                assert_true(ip_is(peer.local_ip, near));
+                assert_int_equal(peer.interface, 0);
+                if (way == NET_FRESH) {
+                        fresh = fresh ? fresh : peer.local_port;
+                        assert_int_equal(peer.local_port, fresh); /* one for both families, and each time */
+                        assert_int_not_equal(fresh, ports.coaps);
+                } else {
+                        assert_int_equal(peer.local_port, way == NET_CLEAR ? ports.coap : ports.coaps);
+                }
+                assert_int_equal(net_port_is_secure(w->net, &peer), way != NET_CLEAR);
+                UNTIL(w, w->n_datagrams > 0);
+                w->n_datagrams = 0;
+                w->out[0] = (struct message){ .to = peer, .n = 3, .bytes = "ask" };
+                w->n_out = 1;
+                net_flush(w->net);
+                UNTIL(w, receive_from(fd, ip, &far_port, buf, sizeof(buf)) == 3);
+                assert_int_equal(far_port, peer.local_port);
+                send_to(fd, near, peer.local_port, 0, "answer", 6);
+                UNTIL(w, w->n_datagrams == 1);
+                assert_true(coap_peer_equal(&w->datagrams[0].peer, &peer));
+                assert_int_equal(w->datagrams[0].secure, way != NET_CLEAR);
+                close(fd);
+        }
+        {
+                struct coap_peer nowhere = { .remote_port = 1 };
+
+                ip_of("203.0.113.1", nowhere.remote_ip);
+                assert_int_equal(net_route(w->net, 0, NET_SECURE, &nowhere), -ENETUNREACH);
+                ip_of("192.0.2.2", nowhere.remote_ip);
+                assert_int_equal(net_route(w->net, 9, NET_SECURE, &nowhere), -EAFNOSUPPORT);
+        }
+}
+
 static void test_two_devices_and_a_link(void **state) {
         struct net_ports wanted = { .coap = 5683, .coaps = 5684 }, ports, second, none = { 0 };
         struct world *w = *state;
@@ -212,6 +273,7 @@ int main(void) {
                 TEST(test_a_secure_port_that_is_taken),
                 TEST(test_long_datagrams_in_pieces),
                 TEST(test_an_address_has_one_share_of_both_kinds),
+                TEST(test_ways_out),
                 TEST(test_two_devices_and_a_link),
         };
         int r = world_enter();
