@@ -393,6 +393,45 @@ static void test_an_id_that_is_taken(void **state) {
         remotes_free(t);
 }
 
+/* Known before we were started: where it was comes behind where it is now, unless a session stood there. */
+static void test_restored(void **state) {
+        const struct remote_address before[] = {
+                { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 5684, .secure = true, .proven = true },
+                { .ip = { [10] = 0xff, 0xff, 192, 0, 2, 1 }, .port = 5683 },
+        };
+        struct remotes *t =
+                table_of((struct remotes_config){ .n_devices = 1, .n_resources = 4, .n_bytes = 1 << 20 });
+        struct uuid a = uuid_of(A), b = uuid_of(B);
+        struct remote_device *d;
+
+        assert_int_equal(remotes_restore(t, 1, &a, "Lamp", before, 2, &d), 0);
+        assert_ptr_equal(d, find(t, A));
+        assert_string_equal(d->name, "Lamp");
+        assert_false(d->reachable); /* nobody has heard it yet */
+        assert_string_equal(news(t), "+1111");
+        learn(t, 600000, at("192.0.2.9", 5683, 0),
+              "[" LINK_(A, "/a", ",'eps':[{'ep':'coap://192.0.2.9:5683'}]") "]");
+        assert_true(d->reachable);
+        assert_string_equal(addresses(d),
+                            "coaps://192.0.2.1:5684 coap://192.0.2.9:5683 coap://192.0.2.1:5683");
+        d->by_hand = true;
+        assert_int_equal(remotes_restore(t, 1, &b, "", before, 2, &d), 0);
+        assert_null(d); /* no room */
+        remotes_free(t);
+}
+
+static void test_restored_nonsense(void **state) {
+        struct remote_address many[REMOTE_ADDRESSES_MAX + 1] = { { .port = 1 } };
+        struct remotes *t = table_of(ordinary);
+        struct uuid a = uuid_of(A);
+        struct remote_device *d;
+
+        assert_int_equal(remotes_restore(t, 1, &a, "\x1b[2J", many, ARRAY_SIZE(many), &d), 0);
+        assert_null(d->name);
+        assert_int_equal(d->n_addresses, 0);
+        remotes_free(t);
+}
+
 static void test_addresses_as_text(void **state) {
         static const struct {
                 struct remote_address a;
@@ -515,6 +554,8 @@ int main(void) {
                 cmocka_unit_test(test_who_is_meant),
                 cmocka_unit_test(test_another_id),
                 cmocka_unit_test(test_an_id_that_is_taken),
+                cmocka_unit_test(test_restored),
+                cmocka_unit_test(test_restored_nonsense),
                 cmocka_unit_test(test_addresses_as_text),
                 cmocka_unit_test(test_a_thousand_devices),
                 cmocka_unit_test(test_scarce_memory),
