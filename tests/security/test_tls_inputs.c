@@ -231,6 +231,34 @@ static void test_a_hundred_thousand_empty_fragments(void **state) {
         assert_int_equal(server->state, TLS_OPEN);
 }
 
+/* Alerts in clear, of each kind, before the end of a handshake and in a session: to a server they are
+ * nothing, in any number, and none is answered. */
+static void test_an_alert_storm(void **state) {
+        static uint8_t bytes[TLS_RECORD_MAX];
+
+        for (unsigned in_session = 0; in_session < 2; in_session++) {
+                meet(PSK);
+                if (in_session)
+                        go_on();
+                for (unsigned i = 0; i < 100000; i++) {
+                        const uint8_t alert[] = { (uint8_t)(1 + i % 2), (uint8_t)(i / 2) };
+                        uint8_t record[TLS_RECORD_MAX];
+                        size_t n = put_record(record, 21, (uint16_t)(i % 3), i, span_of(alert, 2));
+
+                        give(server, record, n);
+                        assert_int_equal(take(server, bytes), 0);
+                        if (in_session) {
+                                give(client, record, n);
+                                assert_int_equal(take(client, bytes), 0);
+                        }
+                }
+                if (!in_session)
+                        go_on();
+                assert_int_equal(server->state, TLS_OPEN);
+                assert_int_equal(client->state, TLS_OPEN);
+        }
+}
+
 /* Whoever repeats old messages gets our flight again, but not for ever. */
 static void test_an_old_message_again_and_again(void **state) {
         static uint8_t bytes[TLS_RECORD_MAX];
@@ -428,6 +456,39 @@ static void test_hellos(void **state) {
         }
 }
 
+/* Of any length that its byte can say: read, and not ours unless it is as long as ours, and ours. */
+static void test_cookies_of_each_length(void **state) {
+        const uint8_t secret[TLS_COOKIE_SECRET] = { 7 };
+        const struct span address = SPAN_LITERAL("10.0.0.1");
+
+        for (unsigned length = 0; length < 256; length++)
+                for (unsigned good = 0; good < 2; good++) {
+                        uint8_t buf[512], cookie[256];
+                        struct writer w = writer_on(buf, sizeof(buf));
+                        struct tls_hello hello;
+                        size_t at;
+
+                        memset(cookie, 0x55, sizeof(cookie));
+                        writer_put_u16(&w, TLS_VERSION_DTLS_12);
+                        for (unsigned k = 0; k < TLS_RANDOM; k++)
+                                writer_put_u8(&w, (uint8_t)k);
+                        writer_put_u8(&w, 0);
+                        writer_put_u8(&w, (uint8_t)length);
+                        at = w.n;
+                        writer_put(&w, cookie, length);
+                        writer_put_span(&w, GOOD_SUITES);
+                        writer_put_span(&w, NULL_ALONE);
+                        assert_int_equal(tls_hello_read_body(&hello, false, writer_span(&w)), 0);
+                        if (good) { /* it begins as ours does */
+                                tls_cookie_make(&hello, address, secret, cookie);
+                                memcpy(buf + at, cookie, length);
+                                assert_int_equal(tls_hello_read_body(&hello, false, writer_span(&w)), 0);
+                        }
+                        if (tls_cookie_is(&hello, address, secret) != (good && length == TLS_COOKIE))
+                                fail_msg("a cookie of %u bytes%s", length, good ? ", ours" : "");
+                }
+}
+
 /* A version that is switched off stays so, whatever the rest says (CVE-2024-28836). */
 static void test_versions(void **state) {
         static const struct {
@@ -469,6 +530,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_records_of_nobody, leave),
                 cmocka_unit_test_teardown(test_messages_that_are_not_due, leave),
                 cmocka_unit_test_teardown(test_a_hundred_thousand_empty_fragments, leave),
+                cmocka_unit_test_teardown(test_an_alert_storm, leave),
                 cmocka_unit_test_teardown(test_an_old_message_again_and_again, leave),
                 cmocka_unit_test_teardown(test_pieces_in_any_order, leave),
                 cmocka_unit_test_teardown(test_pieces_that_contradict_each_other, leave),
@@ -477,6 +539,7 @@ int main(void) {
                 cmocka_unit_test_teardown(test_identities, leave),
                 cmocka_unit_test_teardown(test_key_exchanges, leave),
                 cmocka_unit_test(test_hellos),
+                cmocka_unit_test(test_cookies_of_each_length),
                 cmocka_unit_test(test_versions),
         };
 

@@ -431,6 +431,38 @@ static void broken_handshakes_only_fail(void **state) {
         }
 }
 
+/* Likewise what a server says to our client. */
+static void broken_flights_of_a_server_only_fail(void **state) {
+        struct way way = { .suite = PSK, .client_ems = true };
+        static uint8_t hello[TLS_RECORD_MAX], flight[TLS_RECORD_MAX];
+        size_t n_flight = 0;
+
+        for (size_t i = 0; i < 2 * (n_flight ? n_flight : 1); i++) {
+                uint8_t bytes[TLS_RECORD_MAX];
+                struct wire w;
+                size_t n;
+
+                begin(&w, &way);
+                n = first_flight(&w, hello);
+                w.through = true;
+                give(&w, w.server.tls, hello, n);
+                n_flight = tls_transmit(w.server.tls, w.now_ms, flight, sizeof(flight));
+                assert_true(n_flight > 100);
+                if (i >= n_flight)
+                        flight[i - n_flight] ^= 0x81;
+                give(&w, w.client.tls, flight, i < n_flight ? i : n_flight);
+                while ((n = tls_transmit(w.client.tls, w.now_ms, bytes, sizeof(bytes))) > 0)
+                        give(&w, w.server.tls, bytes, n);
+                while ((n = tls_transmit(w.server.tls, w.now_ms, bytes, sizeof(bytes))) > 0)
+                        give(&w, w.client.tls, bytes, n);
+                if (i >= n_flight)
+                        flight[i - n_flight] ^= 0x81;
+                if (i < n_flight || !is_harmless(flight, n_flight, i - n_flight))
+                        assert_int_not_equal(w.client.tls->state, TLS_OPEN);
+                end(&w);
+        }
+}
+
 static void broken_hellos_only_fail(void **state) {
         struct way way = { .suite = PSK, .client_ems = true };
         static uint8_t hello[TLS_RECORD_MAX], copy[TLS_RECORD_MAX];
@@ -486,8 +518,44 @@ static unsigned ssl_server_psk(SSL *ssl, const char *identity, unsigned char *ps
         return 16;
 }
 
+static void pump(struct tls *tls, SSL *ssl, BIO *in, BIO *out) {
+        static uint8_t bytes[TLS_RECORD_MAX];
+        struct span data;
+        size_t n;
+        int r;
+
+        while ((n = tls_transmit(tls, 0, bytes, sizeof(bytes))) > 0)
+                BIO_write(in, bytes, (int)n);
+        (void)SSL_do_handshake(ssl);
+        while ((r = BIO_read(out, bytes, sizeof(bytes))) > 0) {
+                tls_receive(tls, 0, bytes, (size_t)r);
+                assert_false(tls_next(tls, 0, &data));
+        }
+}
+
+/* A ClientHello within the session, or a HelloRequest (users.md 3 C): told no, and nothing changes. */
+static void ask_for_another_handshake(struct tls *tls, SSL *ssl, BIO *in, BIO *out) {
+        struct tls_secrets before, after;
+        uint8_t finished[2][64] = { 0 };
+
+        assert_true(tls_secrets(tls, &before));
+        assert_true(SSL_get_finished(ssl, finished[0], sizeof(finished[0])) > 0);
+        assert_int_equal(SSL_renegotiate(ssl), 1);
+        for (unsigned i = 0; i < 5; i++)
+                pump(tls, ssl, in, out);
+        if (tls->state == TLS_OPEN) {
+                assert_true(tls_secrets(tls, &after));
+                assert_memory_equal(&before, &after, sizeof(before));
+        } else {
+                assert_int_equal(tls->failure, TLS_FAILURE_ALERT); /* libssl takes the no for the end */
+        }
+        assert_true(SSL_get_finished(ssl, finished[1], sizeof(finished[1])) > 0);
+        assert_memory_equal(finished[0], finished[1], sizeof(finished[0]));
+        ERR_clear_error();
+}
+
 /* TLS over memory: no datagrams, so that the BIO of libssl does. */
-static void with_libssl(bool ours_is_client, bool etm) {
+static void with_libssl(bool ours_is_client, bool etm, bool another_handshake) {
         SSL_CTX *ctx = SSL_CTX_new(TLS_method());
         struct side side = { .key = key16, .n_key = 16 };
         struct way way = { .stream = true, .suite = PSK, .client_etm = etm, .client_ems = true };
@@ -518,17 +586,14 @@ static void with_libssl(bool ours_is_client, bool etm) {
         side.wants = span_of_string(ours_is_client ? "a hint" : "sixteen bytes!!!");
         config.identity = span_of_string("sixteen bytes!!!");
         assert_int_equal(tls_psk_new(&tls, &config, 0), 0);
-        for (unsigned i = 0; i < 10; i++) {
-                while ((n = tls_transmit(tls, 0, bytes, sizeof(bytes))) > 0)
-                        BIO_write(in, bytes, (int)n);
-                (void)SSL_do_handshake(ssl);
-                while ((r = BIO_read(out, bytes, sizeof(bytes))) > 0) {
-                        tls_receive(tls, 0, bytes, (size_t)r);
-                        assert_false(tls_next(tls, 0, &data));
-                }
-        }
+        for (unsigned i = 0; i < 10; i++)
+                pump(tls, ssl, in, out);
         assert_int_equal(tls->state, TLS_OPEN);
         assert_true(SSL_is_init_finished(ssl));
+        if (another_handshake) {
+                ask_for_another_handshake(tls, ssl, in, out);
+                goto out;
+        }
         n = tls_seal(tls, span_of_string("ours to libssl"), bytes, sizeof(bytes));
         BIO_write(in, bytes, (int)n);
         assert_int_equal(SSL_read(ssl, text, sizeof(text)), 14);
@@ -547,6 +612,7 @@ static void with_libssl(bool ours_is_client, bool etm) {
         tls_receive(tls, 0, bytes, (size_t)r);
         assert_false(tls_next(tls, 0, &data));
         assert_int_equal(tls->failure, TLS_FAILURE_BYE);
+out:
         tls_free(tls);
         SSL_free(ssl);
         SSL_CTX_free(ctx);
@@ -554,7 +620,12 @@ static void with_libssl(bool ours_is_client, bool etm) {
 
 static void libssl_understands_us(void **state) {
         for (unsigned i = 0; i < 4; i++)
-                with_libssl(i & 1, i & 2);
+                with_libssl(i & 1, i & 2, false);
+}
+
+static void renegotiation_is_refused(void **state) {
+        for (unsigned i = 0; i < 4; i++)
+                with_libssl(i & 1, i & 2, true);
 }
 
 int main(void) {
@@ -568,9 +639,11 @@ int main(void) {
                 cmocka_unit_test(a_forged_number_moves_nothing),
                 cmocka_unit_test(clear_words_do_not_end_a_session),
                 cmocka_unit_test(broken_handshakes_only_fail),
+                cmocka_unit_test(broken_flights_of_a_server_only_fail),
                 cmocka_unit_test(broken_hellos_only_fail),
                 cmocka_unit_test(a_cookie_is_for_one_address),
                 cmocka_unit_test(libssl_understands_us),
+                cmocka_unit_test(renegotiation_is_refused),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
