@@ -31,7 +31,7 @@ struct bus_interface_status {
 };
 
 struct bus_notice {
-        const char *id;   /* PortTaken, NoMulticast, NoTcp, NoTls: stable, for programs */
+        const char *id;   /* PortTaken, NoMulticast, NoTcp, NoTls, ManufacturerKey: stable, for programs */
         const char *text; /* a sentence for people: what is wrong, and what to do */
 };
 

@@ -71,7 +71,8 @@ static void test_every_key(void **state) {
                         "[Device]\nName=Gate\nType=oic.d.light\n"
                         "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\nSecurePort=auto\n"
                         "[Security]\nAllowInsecure=yes\nAdminGroup=wheel\nJustWorks=no\nPinCommand=/bin/pin\n"
-                        "ManufacturerCertificate=/m.pem\nManufacturerKey=/m.key\nMaxSessions=99\n"),
+                        "ManufacturerCertificate=/m.pem\nManufacturerKey=/"
+                        "m.key\nManufacturerKeyProvider=tpm2\nMaxSessions=99\n"),
                 0);
         assert_string_equal(c.state_directory, "/s");
         assert_string_equal(c.runtime_directory, "/r");
@@ -102,6 +103,7 @@ static void test_every_key(void **state) {
         assert_string_equal(c.pin_command, "/bin/pin");
         assert_string_equal(c.manufacturer_certificate, "/m.pem");
         assert_string_equal(c.manufacturer_key, "/m.key");
+        assert_string_equal(c.manufacturer_key_provider, "tpm2");
         assert_int_equal(c.max_sessions, 99);
         config_deinit(&c);
 }
@@ -187,6 +189,12 @@ static void test_mistakes(void **state) {
                 { "[Device 01]\n", 1, "[Device 01] is unknown" },
                 { "[Device1]\n", 1, "[Device1] is unknown" },
                 { "[Platform]\nSupportUrl=\n", 2, "a URL such as" },
+                { "[Security]\nManufacturerKey=m.key\n", 2,
+                  "an absolute path, or a URI such as handle:0x81000001" },
+                { "[Security]\nManufacturerKey=a key:1\n", 2, "an absolute path, or a URI" },
+                { "[Security]\nManufacturerKey=:1\n", 2, "an absolute path, or a URI" },
+                { "[Security]\nManufacturerKeyProvider=../tpm2\n", 2, "the name of a provider" },
+                { "[Security]\nManufacturerKeyProvider=\n", 2, "the name of a provider" },
                 { "[Device]\nName=a\rb\n", 2, "control character" },
                 { "[Device]\nName=\x1b[31m\n", 2, "control character" },
                 { "[Device]\nName=\xff\xfe\n", 1, "no text in UTF-8" },
@@ -292,6 +300,29 @@ static void test_devices_have_no_gaps(void **state) {
         config_deinit(&c);
 }
 
+static void test_a_key_that_is_no_file_needs_a_provider(void **state) {
+        static const char *const keys[] = { "handle:0x81000001",
+                                            "pkcs11:token=The%20token;object=key;type=private",
+                                            "/etc/ocfd/device.tss" };
+        struct config c;
+
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+                char text[256];
+
+                snprintf(text, sizeof(text),
+                         "[Security]\nManufacturerKeyProvider=p-1_x\nManufacturerKey=%s\n", keys[i]);
+                assert_int_equal(load_text(&c, text), 0);
+                assert_string_equal(c.manufacturer_key, keys[i]);
+                assert_string_equal(c.manufacturer_key_provider, "p-1_x");
+                config_deinit(&c);
+        }
+        assert_int_equal(load_text(&c, "[Security]\nManufacturerKey=handle:0x81000001\n"), CONFIG_E_INVALID);
+        assert_string_equal(told,
+                            "ManufacturerKey=handle:0x81000001 is no file: ManufacturerKeyProvider= must "
+                            "name the provider of OpenSSL that opens it, such as tpm2\n");
+        config_deinit(&c);
+}
+
 static void test_flags_in_all_their_words(void **state) {
         static const struct {
                 const char *word;
@@ -362,6 +393,7 @@ int main(void) {
                 TEST(test_what_is_no_text),
                 TEST(test_a_section_without_keys_is_a_device),
                 TEST(test_devices_have_no_gaps),
+                TEST(test_a_key_that_is_no_file_needs_a_provider),
                 TEST(test_flags_in_all_their_words),
                 TEST(test_no_memory_is_never_half_a_configuration),
         };
