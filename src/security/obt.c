@@ -53,17 +53,43 @@ static void finish(struct obt_flow *f, bool succeeded, const char *format, ...) 
         f->succeeded = succeeded;
 }
 
+/* In what state a failure leaves the device. */
+static const char *left_behind(const struct obt_flow *f) {
+        switch (f->config.operation) {
+        case OBT_OWN:
+                return f->keep_key
+                               ? "The device may be owned by this tool, whose key for it is kept: reset it "
+                                 "from here, or at the device itself"
+                               : "The device has no owner, and can be owned again";
+        case OBT_RESET:
+                return "The key for the device is kept";
+        case OBT_SET_STATE:
+                return "The device may be in either state";
+        case OBT_PAIR:
+                break;
+        case OBT_ISSUE_IDENTITY:
+        case OBT_ISSUE_ROLES:
+        case OBT_ADD_ANCHOR:
+        case OBT_ADD_ACCESS:
+        case OBT_REMOVE_ACCESS:
+        case OBT_REMOVE_CREDENTIAL:
+        case OBT_CONFIGURE_CLOUD:
+        case OBT_SET_DOMAIN:
+                if (!f->entered[0])
+                        return "Nothing was changed";
+                return f->is_stuck ? "The device may not be in use: set its state to RFNOP"
+                                   : "The device is in use again; what was written before is still there";
+        }
+        if (!f->entered[0] && !f->entered[1])
+                return "Nothing was changed";
+        return f->is_stuck
+                       ? "Not all could be taken back: set the state of both devices to RFNOP, and look at "
+                         "their credentials"
+                       : "What had been changed was taken back";
+}
+
 static void finish_undone(struct obt_flow *f) {
-        if (f->config.operation != OBT_OWN)
-                finish(f, false, "%s. What had been changed was taken back", f->problem);
-        else if (f->keep_key)
-                finish(f, false,
-                       "%s. The device may have an owner's key of this tool, which is kept: own it again, or "
-                       "reset it "
-                       "at the device itself",
-                       f->problem);
-        else
-                finish(f, false, "%s. The device has no owner, and can be owned again", f->problem);
+        finish(f, false, "%s. %s", f->problem, left_behind(f));
 }
 
 static void begin_undo(struct obt_flow *f) {
@@ -117,8 +143,8 @@ static void next_step(struct obt_flow *f) {
         f->attempts = 0;
         if (f->phase == OBT_PHASE_FORWARD)
                 f->i_step++;
-        else
-                f->i_undo++;
+        else if (f->undo[f->i_undo++].has_query)
+                f->query[0] = 0; /* it was for that one alone */
 }
 
 static void find_out(struct obt_flow *f) {
@@ -128,6 +154,7 @@ static void find_out(struct obt_flow *f) {
         f->attempts = 0;
         f->finding = f->is_connected ? OBT_FIND_LEAVE : OBT_FIND_STATE;
         f->is_connected = false;
+        f->n_found++;
 }
 
 /* Does the answer's loss leave it open what the device has done? */
@@ -153,25 +180,45 @@ static bool read_owned(struct span payload, bool *ret) {
         return rep_map_find(payload, "owned", &item) && rep_as_bool(item, ret);
 }
 
+/* A reset takes a while, and until then nothing is answered. */
+static void checked_reset(struct obt_flow *f, struct obt_step *s, uint8_t code, struct span payload,
+                          const char *why) {
+        bool owned = true;
+
+        if (code >> 5 == 2 && read_owned(payload, &owned) && !owned) {
+                f->is_checking = false;
+                f->keep_key = false;
+                next_step(f);
+                return;
+        }
+        f->attempts++;
+        if (f->attempts % OBT_ATTEMPTS_MAX) {
+                f->is_pausing = true;
+                return;
+        }
+        f->is_checking = false;
+        f->is_written = false;
+        if (f->phase == OBT_PHASE_UNDOING)
+                next_step(f);
+        else if (f->cancelled || f->attempts >= 2 * OBT_ATTEMPTS_MAX)
+                fail_step(f, s, 0, why);
+}
+
 /* After a switch whose answer was lost: where is it now? */
 static void checked(struct obt_flow *f, struct obt_step *s, uint8_t code, struct span payload,
                     const char *why) {
-        bool owned = true;
         int64_t state = -1;
-        bool arrived;
 
+        if (s->state == SVR_RESET) {
+                checked_reset(f, s, code, payload, why);
+                return;
+        }
         f->is_checking = false;
         f->is_written = false;
-        if (s->state == SVR_RESET)
-                arrived = code >> 5 == 2 && read_owned(payload, &owned) && !owned;
-        else
-                arrived = code >> 5 == 2 && read_state(payload, &state) && state == s->state;
-        if (arrived)
+        if (code >> 5 == 2 && read_state(payload, &state) && state == s->state)
                 next_step(f);
         else if (++f->attempts < OBT_ATTEMPTS_MAX)
                 f->is_pausing = true;
-        else if (f->phase == OBT_PHASE_UNDOING)
-                next_step(f);
         else
                 fail_step(f, s, 0, why);
 }
@@ -190,32 +237,44 @@ static void answered_forward(struct obt_flow *f, struct obt_step *s, uint8_t cod
                 f->is_written = false;
                 return;
         }
-        if (!code && is_doubtful(f, s)) {
+        if (!code && is_doubtful(f, s) && f->n_found < OBT_ATTEMPTS_MAX) {
                 f->owned_sent = true;
                 find_out(f);
                 return;
         }
+        f->owned_sent |= !code && s->is_point_of_no_return;
         if (s->is_certificate && f->config.operation == OBT_OWN) { /* it works without */
                 f->can_certificate = false;
+                f->is_without = true;
                 f->problem[0] = 0;
                 next_step(f);
                 return;
         }
-        if (s->is_point_of_no_return)
+        if (code && s->is_point_of_no_return)
                 f->owned_sent = false; /* it said no */
         fail_step(f, s, code, why);
 }
 
 static void answered_undo(struct obt_flow *f, struct obt_step *s, uint8_t code, struct span payload) {
+        bool is_reset = s->is_switch && s->state == SVR_RESET;
+
         if (s->read && code >> 5 == 2)
                 (void)s->read(f, payload);
-        if (s->state == SVR_RESET && s->is_switch && code >> 5 == 2)
+        if (is_reset && code >> 5 == 2)
                 f->keep_key = false;
-        if (!code && s->is_switch && s->state != SVR_RESET && ++f->attempts < OBT_ATTEMPTS_MAX) {
-                f->is_pausing = true; /* nobody is to be left in RFPRO */
+        if (!code && is_reset && f->owned_sent) {
+                if (s->channel == OBT_OWNER)
+                        f->is_checking = f->is_pausing = true;
+                s->channel = OBT_OWNER; /* the other session is gone */
                 f->is_written = false;
                 return;
         }
+        if (!code && !is_reset && ++f->attempts < OBT_ATTEMPTS_MAX) {
+                f->is_pausing = true; /* nobody is to be left in RFPRO, nor with half a pair */
+                f->is_written = false;
+                return;
+        }
+        f->is_stuck |= code >> 5 != 2 && (code != COAP_NOT_FOUND || s->method != COAP_DELETE);
         next_step(f);
 }
 
@@ -225,7 +284,12 @@ static void found(struct obt_flow *f, uint8_t code, struct span payload) {
 
         f->is_written = false;
         if (f->finding == OBT_FIND_STATE) {
-                if (code >> 5 == 2 && read_state(payload, &state)) {
+                if (code >> 5 == 2 && read_state(payload, &state) && state > SVR_RFOTM &&
+                    state < _SVR_STATE_N) {
+                        if (f->cancelled) {
+                                fail(f);
+                                return;
+                        }
                         f->n_steps = f->i_step = 0;
                         f->phase = OBT_PHASE_FORWARD;
                         f->is_connected = false;
@@ -305,11 +369,14 @@ void obt_flow_stored(struct obt_flow *f, bool stored) {
         if (!s || (s->type != OBT_WANT_STORE && s->type != OBT_WANT_FORGET))
                 return;
         if (stored || f->phase == OBT_PHASE_UNDOING) {
-                f->has_key_stored |= s->type == OBT_WANT_STORE;
                 next_step(f);
                 return;
         }
-        obt_problem(f, "This machine could not store the key: see the journal of ocfd");
+        obt_problem(
+                f, s->type == OBT_WANT_STORE
+                           ? "This machine could not store the key: see the journal of ocfd"
+                           : "The device has no owner any more, but this machine could not drop its key: see "
+                             "the journal of ocfd");
         fail(f);
 }
 
@@ -318,11 +385,21 @@ void obt_flow_paused(struct obt_flow *f) {
 }
 
 void obt_flow_cancel(struct obt_flow *f) {
+        const struct obt_step *s = current(f);
+        bool is_reset = s && s->is_switch && s->state == SVR_RESET;
+
         if (f->phase != OBT_PHASE_FORWARD && f->phase != OBT_PHASE_FINDING_OUT)
                 return;
-        if (f->phase == OBT_PHASE_FORWARD && !current(f))
+        if (f->phase == OBT_PHASE_FORWARD && (!s || (f->config.operation == OBT_RESET && !is_reset)))
                 return;
+        f->cancelled = true;
         obt_problem(f, "It was cancelled");
+        if (f->phase == OBT_PHASE_FINDING_OUT)
+                return; /* what to undo is known once that is known */
+        if (is_reset && (f->is_written || f->is_checking || f->attempts)) {
+                f->is_checking = f->is_pausing = true; /* it cannot be called back */
+                return;
+        }
         f->is_checking = false;
         fail(f);
 }
@@ -389,8 +466,10 @@ static void want_step(struct obt_flow *f, struct obt_step *s, struct obt_want *r
         }
         if (s->type == OBT_WANT_CONNECT && f->method == SVR_RANDOM_PIN)
                 ret->key = span_of(f->key, KEY_PSK);
-        if (s->type == OBT_WANT_STORE)
-                ret->key = span_of(f->key, KEY_PSK);
+        if (s->type != OBT_WANT_STORE)
+                return;
+        ret->key = span_of(f->key, KEY_PSK);
+        f->has_key_stored = true; /* or about to be, whatever comes of the flow meanwhile */
 }
 
 /* What was never begun needs not be taken back. */
@@ -402,6 +481,7 @@ static bool is_needless(const struct obt_flow *f, const struct obt_step *s) {
 
 static bool is_left_out(const struct obt_flow *f, const struct obt_step *s) {
         return is_needless(f, s) || (s->is_certificate && !f->can_certificate) ||
+               (s->has_query && !f->query[0]) || /* a DELETE without one means all */
                (s->type == OBT_WANT_PIN && f->method != SVR_RANDOM_PIN) ||
                (s->type == OBT_WANT_FORGET && f->phase == OBT_PHASE_UNDOING &&
                 (f->keep_key || !f->has_key_stored));
@@ -427,7 +507,8 @@ static void succeed(struct obt_flow *f) {
                 [OBT_SET_DOMAIN] = "The device has the name of the security domain",
         };
 
-        finish(f, true, "%s", done[f->config.operation]);
+        finish(f, true, "%s%s", done[f->config.operation],
+               f->is_without ? ", but its certificate did not come about: issue one" : "");
 }
 
 void obt_flow_want(struct obt_flow *f, struct obt_want *ret) {

@@ -276,6 +276,27 @@ bool obt_write_certificate(struct obt_flow *f, struct writer *w) {
 
 /* ---- the cloud ---- */
 
+/* No wildcard fits what configures a device (services.md 1.5). */
+bool obt_write_cloud_access(struct obt_flow *f, struct writer *w) {
+        const char *const href = (const char *)f->config.cloud_href.data; /* ends with a NUL: it was kept */
+        static const char *const all[] = { "*" };
+        struct uuid cloud;
+        bool with_cloud = f->config.cis.n && uuid_parse(&cloud, f->config.sid);
+
+        begin_entries(w, with_cloud ? 2 : 1);
+        rep_put_map(w, 3);
+        put_subject_uuid(w, &f->config.tool);
+        put_permission(w, ACE_ALL);
+        put_resources(w, &href, 1);
+        if (!with_cloud)
+                return true;
+        rep_put_map(w, 3);
+        put_subject_uuid(w, &cloud);
+        put_permission(w, ACE_ALL);
+        put_resources(w, all, ARRAY_SIZE(all));
+        return true;
+}
+
 bool obt_write_cloud(struct obt_flow *f, struct writer *w) {
         const struct obt_config *c = &f->config;
 

@@ -68,8 +68,13 @@ struct obt_flow {
         struct tls_secrets secrets;
         uint8_t key[KEY_PSK], pair_key[KEY_PSK];
         unsigned attempts;
-        bool entered[2], posted[2]; /* a target was asked into RFPRO; was sent its key */
+        bool entered[2], posted[2];      /* a target was asked into RFPRO; was sent its key */
+        int64_t known[2][SVR_CREDS_MAX]; /* credids of keys for the other one, before */
+        size_t n_known[2];
         bool is_pausing, is_checking;
+        bool is_without; /* no certificate, though one was wanted */
+        bool is_stuck;   /* not all was taken back */
+        unsigned n_found;
         enum obt_finding finding;
         char query[64], problem[OBT_TEXT_MAX], text[OBT_TEXT_MAX * 2];
         uint8_t *payload;
@@ -96,7 +101,7 @@ void obt_add_certificate(struct obt_flow *f, enum obt_channel channel);
 obt_write obt_write_om, obt_write_owner, obt_write_id, obt_write_rowner, obt_write_owner_cred, obt_write_sdi,
         obt_write_owned, obt_write_default_access, obt_write_method, obt_write_pair, obt_write_anchor,
         obt_write_tool_anchor, obt_write_certificate, obt_write_roles_access, obt_write_access,
-        obt_write_cloud;
+        obt_write_cloud, obt_write_cloud_access;
 bool obt_write_state(struct obt_flow *f, enum svr_state state, struct writer *w);
 
 #endif

@@ -118,7 +118,29 @@ void obt_add_certificate(struct obt_flow *f, enum obt_channel channel) {
 
 /* ---- pairs ---- */
 
-static bool is_about(struct span cred, const struct uuid *subject) {
+/* The next credential of a list; false: there are no more. */
+static bool next_cred(struct span *list, uint64_t *n_left, struct span *ret, int64_t *ret_credid) {
+        struct span item;
+
+        if (!*n_left || !rep_skip(list, ret))
+                return false;
+        --*n_left;
+        *ret_credid = -1;
+        if (rep_map_find(*ret, "credid", &item))
+                (void)rep_as_int64(item, ret_credid);
+        return true;
+}
+
+static bool begin_creds(struct span payload, struct span *ret, uint64_t *ret_n) {
+        struct rep_token t;
+
+        if (!rep_map_find(payload, "creds", ret) || !rep_next(ret, &t) || t.type != REP_ARRAY)
+                return false;
+        *ret_n = t.value.n;
+        return true;
+}
+
+static bool is_key_for(struct span cred, const struct uuid *subject) {
         struct span item, text;
         struct uuid id;
         int64_t type;
@@ -128,29 +150,67 @@ static bool is_about(struct span cred, const struct uuid *subject) {
                uuid_parse(&id, text) && uuid_equal(&id, subject);
 }
 
-/* The newest key of this device for the other one: what this flow gave it. */
-static bool read_pair(struct obt_flow *f, struct span payload) {
-        const struct uuid *other = &f->ids[f->undo[f->i_undo].target ^ 1];
-        struct rep_token t;
-        struct span list;
-        int64_t credid = -1;
+/* Which keys for the other one there are before: they are not ours to take back. */
+static bool read_known(struct obt_flow *f, struct span payload) {
+        unsigned target = f->steps[f->i_step].target;
+        struct span list, one;
+        uint64_t n;
+        int64_t credid;
 
-        f->query[0] = 0;
-        if (!rep_map_find(payload, "creds", &list) || !rep_next(&list, &t) || t.type != REP_ARRAY)
+        f->n_known[target] = 0;
+        if (!begin_creds(payload, &list, &n)) {
+                obt_problem(f, "The device does not tell its credentials");
                 return false;
-        for (uint64_t i = 0; i < t.value.n; i++) {
-                struct span one, item;
-
-                if (!rep_skip(&list, &one))
-                        break;
-                if (is_about(one, other) && rep_map_find(one, "credid", &item))
-                        (void)rep_as_int64(item, &credid);
         }
-        snprintf(f->query, sizeof(f->query), "credid=%lld", (long long)credid);
+        while (next_cred(&list, &n, &one, &credid)) {
+                if (!is_key_for(one, &f->ids[target ^ 1]))
+                        continue;
+                if (f->n_known[target] == SVR_CREDS_MAX) {
+                        obt_problem(f, "The device has too many keys for the other one: remove some");
+                        return false;
+                }
+                f->known[target][f->n_known[target]++] = credid;
+        }
         return true;
 }
 
+static bool was_known(const struct obt_flow *f, unsigned target, int64_t credid) {
+        for (size_t i = 0; i < f->n_known[target]; i++)
+                if (f->known[target][i] == credid)
+                        return true;
+        return false;
+}
+
+/* The key for the other one that was not there before: what this flow gave it. */
+static bool read_pair(struct obt_flow *f, struct span payload) {
+        unsigned target = f->undo[f->i_undo].target;
+        struct span list, one;
+        uint64_t n;
+        int64_t credid;
+
+        f->query[0] = 0;
+        if (!begin_creds(payload, &list, &n))
+                return false;
+        while (next_cred(&list, &n, &one, &credid))
+                if (credid >= 0 && is_key_for(one, &f->ids[target ^ 1]) && !was_known(f, target, credid))
+                        snprintf(f->query, sizeof(f->query), "credid=%lld", (long long)credid);
+        return true;
+}
+
+static void add_known(struct obt_flow *f, unsigned target) {
+        const struct obt_step step = { .name = "look",
+                                       .type = OBT_WANT_REQUEST,
+                                       .channel = OBT_OWNER,
+                                       .target = target,
+                                       .method = COAP_GET,
+                                       .path = "/oic/sec/cred",
+                                       .read = read_known };
+
+        obt_add(f, &step);
+}
+
 static void add_pair_undo(struct obt_flow *f, unsigned target) {
+        const struct obt_step again = switch_to(target, SVR_RFPRO, "taking back");
         struct obt_step look = { .name = "taking back",
                                  .type = OBT_WANT_REQUEST,
                                  .channel = OBT_OWNER,
@@ -165,6 +225,7 @@ static void add_pair_undo(struct obt_flow *f, unsigned target) {
         delete.has_query = true;
         obt_undo_first(f, &delete);
         obt_undo_first(f, &look);
+        obt_undo_first(f, &again); /* it may be back in use already */
 }
 
 static bool plan_pair(struct obt_flow *f) {
@@ -173,6 +234,8 @@ static bool plan_pair(struct obt_flow *f) {
                 return false;
         }
         f->config.random(f->config.context, f->pair_key, sizeof(f->pair_key));
+        add_known(f, 0);
+        add_known(f, 1);
         add_provisioning(f, 0);
         add_provisioning(f, 1);
         add_pair_undo(f, 0);
@@ -255,17 +318,19 @@ static bool plan_access(struct obt_flow *f) {
 
 static bool plan_cloud(struct obt_flow *f) {
         const struct obt_config *c = &f->config;
+        struct uuid id;
 
         if (!c->cloud_href.n) {
                 obt_problem(f, "The device has no resource of a cloud (oic.r.coapcloudconf)");
                 return false;
         }
-        if (c->cis.n && (!c->sid.n || !c->at.n)) {
-                obt_problem(f, "A cloud has an address (cis), an id (sid) and a token (at)");
+        if (c->cis.n && (!uuid_parse(&id, c->sid) || !c->at.n)) {
+                obt_problem(f,
+                            "A cloud has an address (cis), an id (sid), which is a UUID, and a token (at)");
                 return false;
         }
         add_provisioning(f, 0);
-        add_post(f, 0, "access", "/oic/sec/acl2", obt_write_access);
+        add_post(f, 0, "access", "/oic/sec/acl2", obt_write_cloud_access);
         add_normal(f, 0);
         add_post(f, 0, "cloud", (const char *)c->cloud_href.data, obt_write_cloud);
         return true;
@@ -285,6 +350,41 @@ static bool plan_anchor(struct obt_flow *f) {
         add_post(f, 0, "anchor", "/oic/sec/cred", obt_write_anchor);
         add_normal(f, 0);
         return true;
+}
+
+/* The device's one way back to its owner is not a credential among others. */
+static bool read_not_ours(struct obt_flow *f, struct span payload) {
+        struct span list, one;
+        uint64_t n;
+        int64_t credid;
+
+        if (!begin_creds(payload, &list, &n)) {
+                obt_problem(f, "The device does not tell its credentials");
+                return false;
+        }
+        while (next_cred(&list, &n, &one, &credid))
+                if (credid == f->config.number && is_key_for(one, &f->config.tool)) {
+                        obt_problem(f,
+                                    "This is the owner's key of this tool: without it nobody could reach the "
+                                    "device; reset it to give it up");
+                        return false;
+                }
+        return true;
+}
+
+static void plan_remove_credential(struct obt_flow *f) {
+        const struct obt_step look = { .name = "look",
+                                       .type = OBT_WANT_REQUEST,
+                                       .channel = OBT_OWNER,
+                                       .method = COAP_GET,
+                                       .path = "/oic/sec/cred",
+                                       .read = read_not_ours };
+
+        snprintf(f->query, sizeof(f->query), "credid=%d", f->config.number);
+        obt_add(f, &look);
+        add_provisioning(f, 0);
+        add_delete(f, "credential", "/oic/sec/cred", true);
+        add_normal(f, 0);
 }
 
 bool obt_plan_provision(struct obt_flow *f) {
@@ -317,10 +417,7 @@ bool obt_plan_provision(struct obt_flow *f) {
                 add_normal(f, 0);
                 return true;
         case OBT_REMOVE_CREDENTIAL:
-                snprintf(f->query, sizeof(f->query), "credid=%d", f->config.number);
-                add_provisioning(f, 0);
-                add_delete(f, "credential", "/oic/sec/cred", true);
-                add_normal(f, 0);
+                plan_remove_credential(f);
                 return true;
         case OBT_CONFIGURE_CLOUD:
                 return plan_cloud(f);
