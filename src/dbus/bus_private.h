@@ -15,6 +15,7 @@
  *     bus_agent.c        Agent1, of those who show a PIN or ask for one (bus_pin.c)
  *     bus_network.c      Client1        bus_remote_path.c  paths of what others have
  *     bus_remote_device.c  RemoteDevice1           bus_remote_resource.c  RemoteResource1
+ *     bus_remote_list.c  which of them are listed
  *     bus_remote_told.c  what was told of each device on the network
  *     bus_observer.c     those who follow a resource of another device
  *     bus_tool.c         OnboardingTool1           bus_tool_arguments.c   what its calls say
@@ -229,7 +230,9 @@ bus_heard bus_round_done;
 int bus_round_begun(struct bus_round *round, int outcome, enum fault refusal, const char *why);
 void bus_rounds_orphan(struct bus *b, struct bus_client *client); /* it left; NULL: all */
 
-size_t bus_remote_objects(const struct bus *b); /* bus_remote_device.c: how many there are */
+/* bus_remote_list.c */
+int bus_remote_list_add(struct bus *b);
+size_t bus_remote_cost(const struct bus *b); /* bytes of what there is to list */
 
 /* bus_remote_told.c: what was told of each device */
 struct remote_device;

@@ -118,7 +118,7 @@ static size_t cost_of(const struct bus *b, sd_bus_message *m) {
 
         /* Introspection lists them as well, and an app has a property of its resources. */
         return strcmp(member, "GetManagedObjects") == 0 || strcmp(member, "Introspect") == 0
-                       ? CALL_COST + (b->control->model->n_resources + bus_remote_objects(b)) * RESOURCE_COST
+                       ? CALL_COST + b->control->model->n_resources * RESOURCE_COST + bus_remote_cost(b)
                        : CALL_COST;
 }
 

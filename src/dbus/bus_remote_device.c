@@ -2,7 +2,6 @@
 #include "model/remote.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -275,66 +274,14 @@ static const sd_bus_vtable vtable[] = {
         SD_BUS_VTABLE_END,
 };
 
-/* ---- which there are, and what is told ---- */
-
-size_t bus_remote_objects(const struct bus *b) {
-        const struct remotes *t = b->control->client.remotes;
-        size_t n = 0;
-
-        if (!t)
-                return 0;
-        for (const struct remote_device *d = remotes_first(t); d; d = remotes_after(t, d))
-                n += 1 + d->n_resources;
-        return n;
-}
-
-static bool add_node(char **nodes, size_t *n, const char *path) {
-        nodes[*n] = strdup(path);
-        return nodes[(*n)++];
-}
-
-static bool add_nodes(char **nodes, size_t *n, const struct remote_device *d, bool with_resources) {
-        char path[BUS_PATH_MAX];
-
-        if (!add_node(nodes, n, bus_remote_path(path, &d->id)))
-                return false;
-        if (!with_resources)
-                return true;
-        LIST_FOR_EACH(i, &d->resources) {
-                const struct remote_resource *r = LIST_ENTRY(i, struct remote_resource, link);
-
-                if (!add_node(nodes, n, bus_remote_resource_path(path, &d->id, r->number)))
-                        return false;
-        }
-        return true;
-}
-
-/* Who introspects one object is told of its children; all of them are for GetManagedObjects. */
-static int enumerate(sd_bus *bus, const char *prefix, void *userdata, char ***ret_nodes,
-                     sd_bus_error *error) {
-        const struct bus *b = userdata;
-        const struct remotes *t = b->control->client.remotes;
-        bool only_devices = strcmp(prefix, BUS_REMOTES) == 0;
-        const struct remote_device *one = device_at(b, prefix);
-        char **nodes = calloc(bus_remote_objects(b) + 1, sizeof(*nodes));
-        size_t n = 0;
-
-        if (!nodes)
-                return -ENOMEM;
-        for (const struct remote_device *d = one ? one : remotes_first(t); d;
-             d = one ? NULL : remotes_after(t, d))
-                if (!add_nodes(nodes, &n, d, !only_devices))
-                        return bus_nodes_free(nodes);
-        *ret_nodes = nodes;
-        return 0;
-}
+/* ---- what is told ---- */
 
 int bus_remote_add(struct bus *b) {
         int r = sd_bus_add_fallback_vtable(b->bus, NULL, BUS_REMOTES, INTERFACE, vtable, find, b);
 
         if (r >= 0)
                 r = bus_remote_resource_add(b);
-        return r < 0 ? r : sd_bus_add_node_enumerator(b->bus, NULL, BUS_REMOTES, enumerate, b);
+        return r < 0 ? r : bus_remote_list_add(b);
 }
 
 /* By the groups in which something happened, where it is not known what was told before. */

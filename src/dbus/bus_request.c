@@ -230,6 +230,8 @@ const char *bus_response_text(const struct ocf_response *r) {
 static int append_value(sd_bus_message *reply, const struct ocf_response *response) {
         int r;
 
+        if (response->rep.n > BUS_VALUE_MAX || response->raw.n > BUS_VALUE_MAX)
+                return -EMSGSIZE; /* on the bus it may be sixteen times as large */
         if (!response->raw.data)
                 return value_append(reply, response->rep.data ? response->rep : SPAN_LITERAL("\xf6"));
         r = sd_bus_message_open_container(reply, 'v', "ay");

@@ -242,7 +242,8 @@ static void comes_again_at_once(void **state) {
         assert_non_null(strstr(log.text, "Added:" LAMP_WORD " "));
 }
 
-static size_t count_objects(struct world *w, sd_bus *client) {
+/* Objects that GetManagedObjects lists below this path. */
+static size_t count_listed(struct world *w, sd_bus *client, const char *below) {
         sd_bus_message *reply =
                 world_call(w, client, ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", "");
         size_t n = 0;
@@ -252,12 +253,20 @@ static size_t count_objects(struct world *w, sd_bus *client) {
                 const char *path;
 
                 assert_true(sd_bus_message_read(reply, "o", &path) > 0);
-                n += strncmp(path, ROOT "/remote/", strlen(ROOT "/remote/")) == 0;
+                n += strncmp(path, below, strlen(below)) == 0;
                 assert_true(sd_bus_message_skip(reply, "a{sa{sv}}") >= 0);
                 assert_true(sd_bus_message_exit_container(reply) >= 0);
         }
         sd_bus_message_unref(reply);
         return n;
+}
+
+static size_t count_objects(struct world *w, sd_bus *client) {
+        return count_listed(w, client, ROOT "/remote/");
+}
+
+static bool is_listed(struct world *w, sd_bus *client, const char *path) {
+        return count_listed(w, client, path) > 0;
 }
 
 static void many_devices(void **state) {
@@ -270,6 +279,28 @@ static void many_devices(void **state) {
         assert_int_equal(count_objects(w, client), 200 * 11);
 }
 
+/* More than the bus takes in one message: strangers can tell as much as they like. What is needed is listed.
+ */
+static void more_than_can_be_listed(void **state) {
+        struct world *w = *state;
+        sd_bus *client = world_client(w);
+        const struct uuid last = world_id(60);
+        size_t n;
+
+        for (unsigned i = 1; i <= 60; i++)
+                world_remote(w, (uint8_t)i, "One of many", 500);
+        world_settle(w);
+        n = count_objects(w, client);
+        assert_in_range(n, 10000, 25000);
+        assert_int_equal(n % 501, 0);
+        assert_property(w, client, ROOT "/remote/3c223344_5566_4788_8900_00000000003c/500", RESOURCE, "Href",
+                        "/r500");
+        assert_false(is_listed(w, client, ROOT "/remote/3c223344_5566_4788_8900_00000000003c"));
+        remotes_find(w->net.remotes, &last)->by_hand = true;
+        assert_true(is_listed(w, client, ROOT "/remote/3c223344_5566_4788_8900_00000000003c"));
+        assert_int_equal(w->bus->state, BUS_READY);
+}
+
 /* A bus that does not take what it is told is told less, and all of what is there in the end. */
 static void slow_bus(void **state) {
         struct world *w = *state;
@@ -278,7 +309,7 @@ static void slow_bus(void **state) {
 
         kill(w->daemon, SIGSTOP);
         for (unsigned i = 1; i <= 250; i++)
-                world_remote(w, (uint8_t)i, "One of many", 80);
+                world_remote(w, (uint8_t)i, "One of many", 60);
         world_client_work(w);
         assert_false(bus_takes_news(w->bus));
         assert_true(sd_bus_get_n_queued_write(w->bus->bus, &n_queued) >= 0);
@@ -289,7 +320,7 @@ static void slow_bus(void **state) {
         assert_in_range(n_queued, 1000, 1100);
         kill(w->daemon, SIGCONT);
         WORLD_UNTIL(w, bus_takes_news(w->bus) && !world_client_work(w));
-        assert_int_equal(count_objects(w, client), 250 * 81);
+        assert_int_equal(count_objects(w, client), 250 * 61);
         assert_int_equal(w->bus->state, BUS_READY);
 }
 
@@ -652,6 +683,25 @@ static void what_devices_refuse(void **state) {
                      "half a character ?");
 }
 
+static void answers_have_a_size(void **state) {
+        struct world *w = *state;
+        sd_bus *client = world_client(w);
+        uint8_t *bytes = calloc(1, BUS_VALUE_MAX + 1);
+        sd_bus_message *reply;
+
+        world_remote(w, 7, "Lamp", 1);
+        w->net.response.raw_format = COAP_FORMAT_NONE;
+        w->net.response.raw = span_of(bytes, BUS_VALUE_MAX + 1);
+        assert_error(world_call(w, client, LAMP_1, RESOURCE, "Retrieve", "a{sv}", 0), ERROR("Failed"),
+                     "cannot be carried");
+        w->net.response.raw.n--;
+        w->net.response.raw_format = 42;
+        reply = world_call(w, client, LAMP_1, RESOURCE, "Retrieve", "a{sv}", 0);
+        assert_true(sd_bus_message_has_signature(reply, "va{sv}"));
+        assert_fine(reply);
+        free(bytes);
+}
+
 static void options_are_checked(void **state) {
         struct world *w = *state;
         sd_bus *client = world_client(w);
@@ -999,6 +1049,7 @@ int main(void) {
                 TEST(gets_another_id),
                 TEST(comes_again_at_once),
                 TEST(many_devices),
+                TEST(more_than_can_be_listed),
                 TEST(slow_bus),
                 TEST(paths_have_one_form),
                 TEST(discovering),
@@ -1010,6 +1061,7 @@ int main(void) {
                 TEST(requests_to_resources),
                 TEST(requests_to_paths),
                 TEST(what_devices_refuse),
+                TEST(answers_have_a_size),
                 TEST(options_are_checked),
                 TEST(caller_leaves),
                 TEST(requests_are_counted),
