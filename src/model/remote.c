@@ -18,6 +18,13 @@ void remote_news(struct remote_device *d, unsigned news) {
                 list_link_tail(&d->table->dirty_devices, &d->dirty_link);
 }
 
+static void device_gone(struct remote_device *d) {
+        d->is_gone = true;
+        d->table->n_bytes -= d->n_bytes;
+        list_unlink(&d->dirty_link);
+        list_link_tail(&d->table->gone_devices, &d->dirty_link);
+}
+
 void remote_resource_news(struct remote_resource *r, unsigned news) {
         r->news |= news;
         if (!list_is_linked(&r->dirty_link))
@@ -29,19 +36,13 @@ static void resource_free(struct remote_resource *r) {
                 return;
         list_unlink(&r->link);
         list_unlink(&r->dirty_link);
-        r->device->table->n_bytes -= r->n_bytes;
         ocf_free(r);
 }
 
 static void device_free(struct remote_device *d) {
         if (!d)
                 return;
-        LIST_FOR_EACH_SAFE(i, &d->resources)
-        resource_free(LIST_ENTRY(i, struct remote_resource, link));
-        list_unlink(&d->link);
-        list_unlink(&d->bucket_link);
         list_unlink(&d->dirty_link);
-        d->table->n_bytes -= d->n_bytes;
         ocf_free(d->name);
         ocf_free(d->icv);
         ocf_free(d->domain);
@@ -49,51 +50,76 @@ static void device_free(struct remote_device *d) {
         ocf_free(d);
 }
 
-/* The removals of a device's resources come before that of the device. */
+static struct remote_device *take_device(struct list *l) {
+        struct remote_device *d = LIST_ENTRY(list_first(l), struct remote_device, dirty_link);
+
+        list_unlink(&d->dirty_link);
+        return d;
+}
+
+static struct remote_resource *take_resource(struct list *l) {
+        struct remote_resource *r = LIST_ENTRY(list_first(l), struct remote_resource, dirty_link);
+
+        list_unlink(&r->dirty_link);
+        return r;
+}
+
+/* What is gone, and nobody had heard of, is not told. */
+static bool resource_went(struct remotes *t, struct remote_event *ret) {
+        while (!list_is_empty(&t->gone_resources)) {
+                struct remote_resource *r = take_resource(&t->gone_resources);
+
+                if (r->news & REMOTE_ADDED) {
+                        resource_free(r);
+                        continue;
+                }
+                *ret = (struct remote_event){
+                        .device = r->device, .resource = r, .news = REMOTE_REMOVED, .was = r->device->id
+                };
+                t->told_resource = r;
+                return true;
+        }
+        return false;
+}
+
+static bool device_went(struct remotes *t, struct remote_event *ret) {
+        while (!list_is_empty(&t->gone_devices)) {
+                struct remote_device *d = take_device(&t->gone_devices);
+
+                if (d->news & REMOTE_ADDED) {
+                        device_free(d);
+                        continue;
+                }
+                *ret = (struct remote_event){ .device = d, .news = REMOTE_REMOVED, .was = d->id };
+                t->told_device = d;
+                return true;
+        }
+        return false;
+}
+
+/* A device's resources go before it and come after it; and what went is told before what came, since an id or
+ * a path may be there again. */
 bool remotes_event(struct remotes *t, struct remote_event *ret) {
         resource_free(t->told_resource);
         t->told_resource = NULL;
         device_free(t->told_device);
         t->told_device = NULL;
-        LIST_FOR_EACH(i, &t->dirty_devices) {
-                struct remote_device *d = LIST_ENTRY(i, struct remote_device, dirty_link);
+        if (resource_went(t, ret) || device_went(t, ret))
+                return true;
+        if (!list_is_empty(&t->dirty_devices)) {
+                struct remote_device *d = take_device(&t->dirty_devices);
 
-                if (!d->news || d->is_gone)
-                        continue; /* of those that go, the resources are told first */
                 *ret = (struct remote_event){ .device = d, .news = d->news, .was = d->id };
                 d->news = 0;
-                list_unlink(&d->dirty_link);
                 return true;
         }
-        while (!list_is_empty(&t->dirty_resources)) {
-                struct remote_resource *r =
-                        LIST_ENTRY(list_first(&t->dirty_resources), struct remote_resource, dirty_link);
+        if (!list_is_empty(&t->dirty_resources)) {
+                struct remote_resource *r = take_resource(&t->dirty_resources);
 
-                list_unlink(&r->dirty_link);
-                *ret = (struct remote_event){ .device = r->device, .resource = r, .news = r->news };
-                ret->was = r->device->id;
+                *ret = (struct remote_event){
+                        .device = r->device, .resource = r, .news = r->news, .was = r->device->id
+                };
                 r->news = 0;
-                if (r->is_gone)
-                        t->told_resource = r;
-                if (r->is_gone && ret->news & REMOTE_ADDED) {
-                        resource_free(r); /* nobody has heard of it */
-                        t->told_resource = NULL;
-                        continue;
-                }
-                return true;
-        }
-        while (!list_is_empty(&t->dirty_devices)) {
-                struct remote_device *d =
-                        LIST_ENTRY(list_first(&t->dirty_devices), struct remote_device, dirty_link);
-
-                list_unlink(&d->dirty_link);
-                *ret = (struct remote_event){ .device = d, .news = REMOTE_REMOVED, .was = d->id };
-                t->told_device = d;
-                if (d->news & REMOTE_ADDED) {
-                        device_free(d);
-                        t->told_device = NULL;
-                        continue;
-                }
                 return true;
         }
         return false;
@@ -119,7 +145,9 @@ void remote_resource_remove(struct remote_resource *r) {
         r->is_gone = true;
         list_unlink(&r->link);
         r->device->n_resources--;
-        remote_resource_news(r, REMOTE_REMOVED);
+        r->device->table->n_bytes -= r->n_bytes;
+        list_unlink(&r->dirty_link);
+        list_link_tail(&r->device->table->gone_resources, &r->dirty_link);
 }
 
 void remote_forget(struct remote_device *d) {
@@ -130,12 +158,18 @@ void remote_forget(struct remote_device *d) {
         list_unlink(&d->link);
         list_unlink(&d->bucket_link);
         t->n_devices--;
-        d->is_gone = true;
-        remote_news(d, REMOTE_REMOVED);
+        device_gone(d);
 }
 
+static bool is_mine(const struct remote_device *d) {
+        const struct remotes_config *c = &d->table->config;
+
+        return c->is_mine && c->is_mine(c->context, &d->id);
+}
+
+/* Ours is ours, whatever it is told to say of its owner: anybody could have said it. */
 static bool is_needed(const struct remote_device *d) {
-        return d->n_pins || d->ownership == REMOTE_MINE || d->by_hand;
+        return d->n_pins || d->by_hand || d->ownership == REMOTE_MINE || is_mine(d);
 }
 
 /* Room for one more: who was not heard for longest goes, unless somebody needs it. */
@@ -147,7 +181,7 @@ static bool make_room(struct remotes *t) {
         LIST_FOR_EACH(i, &t->devices) {
                 struct remote_device *d = LIST_ENTRY(i, struct remote_device, link);
 
-                if (!is_needed(d) && (!oldest || d->last_seen_ms < oldest->last_seen_ms))
+                if ((!oldest || d->last_seen_ms < oldest->last_seen_ms) && !is_needed(d))
                         oldest = d;
         }
         t->n_refused++;
@@ -251,32 +285,30 @@ static bool could_be_prefix(const char *s) {
 
 struct remote_device *remotes_find_by_name(const struct remotes *t, const char *name,
                                            struct remote_device **ret_others) {
-        struct remote_device *by_name = NULL, *by_id = NULL, *other_name = NULL, *other_id = NULL;
-        bool is_prefix;
+        struct remote_device *one = NULL, *other = NULL;
+        bool is_prefix, is_name = true;
+        struct uuid id;
 
         *ret_others = NULL;
-        if (strncmp(name, "ocf://", 6) == 0)
+        if (strncmp(name, "ocf://", 6) == 0) {
                 name += 6;
+                is_name = false;
+        }
+        if (uuid_parse(&id, span_of_string(name)))
+                return remotes_find(t, &id);
         is_prefix = could_be_prefix(name);
         LIST_FOR_EACH(i, &t->devices) {
                 struct remote_device *d = LIST_ENTRY(i, struct remote_device, link);
-                char id[UUID_TEXT_MAX];
+                char text[UUID_TEXT_MAX];
 
-                if (d->name && strcmp(d->name, name) == 0) {
-                        other_name = by_name;
-                        by_name = d;
-                }
-                if (is_prefix && begins_with(uuid_format(&d->id, id), name)) {
-                        other_id = by_id;
-                        by_id = d;
-                }
+                if (!(is_name && d->name && strcmp(d->name, name) == 0) &&
+                    !(is_prefix && begins_with(uuid_format(&d->id, text), name)))
+                        continue;
+                other = one;
+                one = d;
         }
-        if (by_name) {
-                *ret_others = other_name;
-                return other_name ? NULL : by_name;
-        }
-        *ret_others = other_id;
-        return other_id ? NULL : by_id;
+        *ret_others = other;
+        return other ? NULL : one;
 }
 
 /* ---- what changes ---- */
@@ -335,8 +367,7 @@ void remote_set_ownership(struct remote_device *d, enum remote_ownership ownersh
 }
 
 void remote_owned_by_us(struct remote_device *d) {
-        const struct remotes_config *c = &d->table->config;
-        bool mine = c->is_mine && c->is_mine(c->context, &d->id);
+        bool mine = is_mine(d);
 
         if (mine && d->ownership != REMOTE_UNOWNED) /* it may have been reset by somebody: then it says so */
                 remote_set_ownership(d, REMOTE_MINE);
@@ -349,6 +380,61 @@ void remote_is_owned(struct remote_device *d) {
                 remote_set_ownership(d, REMOTE_OTHERS);
 }
 
+/* The new one takes the place of the old one: nobody is pushed out for it. */
+static int obtain_instead(struct remote_device *d, const struct uuid *id, struct remote_device **ret) {
+        struct remotes *t = d->table;
+        int r;
+
+        t->n_devices--;
+        t->n_bytes -= d->n_bytes;
+        d->n_pins++;
+        r = remotes_obtain(t, d->last_seen_ms, id, ret);
+        d->n_pins--;
+        t->n_bytes += d->n_bytes;
+        t->n_devices++;
+        return r < 0 ? r : *ret ? 0 : -ENOMEM;
+}
+
+/* What it is called and how it is reached; the texts are the new one's from now on, and charged to it. */
+static void move_what_is_known(struct remote_device *new, struct remote_device *d) {
+        size_t n_bytes = d->n_bytes - sizeof(*d);
+
+        new->name = d->name;
+        new->icv = d->icv;
+        new->domain = d->domain;
+        new->types = d->types;
+        d->name = d->icv = d->domain = NULL;
+        d->types = NULL;
+        new->n_bytes += n_bytes;
+        d->n_bytes -= n_bytes;
+        new->piid = d->piid;
+        new->transfers = d->transfers;
+        new->sct = d->sct;
+        new->knows_doxm = d->knows_doxm;
+        new->owner = d->owner;
+        new->reachable = d->reachable;
+        new->by_hand = d->by_hand;
+        memcpy(new->addresses, d->addresses, sizeof(new->addresses));
+        new->n_addresses = d->n_addresses;
+        if (new->ownership == REMOTE_UNKNOWN)
+                remote_set_ownership(new, d->ownership == REMOTE_MINE ? REMOTE_OTHERS : d->ownership);
+}
+
+/* There is room for the copies: the old ones go. */
+static int copy_resources(struct remote_device *new, struct remote_device *d) {
+        struct remotes *t = d->table;
+        size_t n_bytes = d->n_bytes;
+        int r = 0;
+
+        LIST_FOR_EACH(i, &d->resources)
+        n_bytes += LIST_ENTRY(i, struct remote_resource, link)->n_bytes;
+        t->n_bytes -= n_bytes;
+        LIST_FOR_EACH(i, &d->resources)
+        r = r ? r : remote_resource_copy(new, LIST_ENTRY(i, struct remote_resource, link));
+        t->n_bytes += n_bytes;
+        return r;
+}
+
 int remote_rename(struct remote_device *d, const struct uuid *id) {
         struct remotes *t = d->table;
         struct remote_device *new, *other = remotes_find(t, id);
@@ -358,30 +444,15 @@ int remote_rename(struct remote_device *d, const struct uuid *id) {
                 return 0;
         if (other)
                 remote_forget(other);
-        r = remotes_obtain(t, d->last_seen_ms, id, &new);
-        if (r < 0 || !new)
-                return r < 0 ? r : -ENOMEM;
-        new->name = d->name;
-        new->icv = d->icv;
-        new->domain = d->domain;
-        new->types = d->types;
-        d->name = d->icv = d->domain = NULL;
-        d->types = NULL;
-        new->piid = d->piid;
-        new->transfers = d->transfers;
-        new->sct = d->sct;
-        new->knows_doxm = d->knows_doxm;
-        new->reachable = d->reachable;
-        new->by_hand = d->by_hand;
-        memcpy(new->addresses, d->addresses, sizeof(new->addresses));
-        new->n_addresses = d->n_addresses;
-        while (!list_is_empty(&d->resources)) {
-                struct remote_resource *old =
-                        LIST_ENTRY(list_first(&d->resources), struct remote_resource, link);
-
-                (void)remote_resource_copy(new, old);
-                remote_resource_remove(old);
+        r = obtain_instead(d, id, &new);
+        if (r < 0)
+                return r;
+        r = copy_resources(new, d);
+        if (r < 0) {
+                remote_forget(new);
+                return r;
         }
+        move_what_is_known(new, d);
         remote_forget(d);
         return 0;
 }
@@ -417,6 +488,8 @@ int remotes_new(struct remotes **ret, const struct remotes_config *config) {
         list_init(&t->devices);
         list_init(&t->dirty_devices);
         list_init(&t->dirty_resources);
+        list_init(&t->gone_devices);
+        list_init(&t->gone_resources);
         t->mask = 63;
         while (t->mask < config->n_devices)
                 t->mask = 2 * t->mask + 1;

@@ -31,7 +31,9 @@ struct remote_address {
         uint16_t port;
         bool secure, stream;
         bool proven;      /* a session stood there */
-        uint8_t from[16]; /* the address that told it */
+        uint8_t from[16]; /* the address that told it, and over which link where it is link-local */
+        uint32_t from_interface;
+        uint32_t told_s; /* when, the last time */
 };
 
 enum remote_ownership { REMOTE_UNKNOWN, REMOTE_UNOWNED, REMOTE_MINE, REMOTE_OTHERS };
@@ -136,7 +138,8 @@ struct remote_resource *remote_find(const struct remote_device *d, struct span h
 struct remote_resource *remote_by_number(const struct remote_device *d, uint32_t number);
 
 /* Who is meant by a UUID, 4 or more of its first digits, ocf://UUID, or a name. NULL: nobody; or several,
- * then *ret_others is another one of them. */
+ * then *ret_others is another one of them. A whole UUID is never a name: whoever likes may call himself so.
+ */
 struct remote_device *remotes_find_by_name(const struct remotes *t, const char *name,
                                            struct remote_device **ret_others);
 

@@ -14,11 +14,11 @@
  * about.
  */
 
-#define TEXT_MAX      64u  /* of a type, an interface or a version */
-#define SEEN_MAX      256u /* devices of one answer */
-#define BM_DISCOVER   1u
-#define BM_OBSERVE    2u
-#define COAP_PORT_OLD 5683u
+#define TEXT_MAX    64u  /* of a type, an interface or a version */
+#define SEEN_MAX    256u /* devices of one answer */
+#define BM_DISCOVER 1u
+#define BM_OBSERVE  2u
+#define RECENT_S    15u /* longer than a round of discovery takes */
 
 /* ---- small texts ---- */
 
@@ -125,8 +125,18 @@ static char **put_texts(char **list, const struct texts *t, char **at) {
         return list + t->n + 1;
 }
 
+static void texts_of(char *const *list, struct texts *ret) {
+        *ret = (struct texts){ 0 };
+        for (; *list && ret->n < REMOTE_TYPES_MAX; list++) {
+                ret->list[ret->n++] = span_of_string(*list);
+                ret->n_bytes += strlen(*list) + 1;
+        }
+}
+
 static int set_types(struct remote_device *d, const struct texts *types) {
+        struct texts before = { 0 };
         char **list, *at;
+        size_t n_before;
 
         if (says_the_same(types, d->types))
                 return 0;
@@ -135,18 +145,15 @@ static int set_types(struct remote_device *d, const struct texts *types) {
                 return -ENOMEM;
         at = (char *)(list + types->n + 1);
         put_texts(list, types, &at);
+        if (d->types)
+                texts_of(d->types, &before);
+        n_before = d->types ? texts_size(&before) : 0;
+        d->n_bytes += texts_size(types) - n_before;
+        d->table->n_bytes += texts_size(types) - n_before;
         ocf_free(d->types);
         d->types = list;
         remote_news(d, REMOTE_TYPES);
         return 0;
-}
-
-static void texts_of(char *const *list, struct texts *ret) {
-        *ret = (struct texts){ 0 };
-        for (; *list && ret->n < REMOTE_TYPES_MAX; list++) {
-                ret->list[ret->n++] = span_of_string(*list);
-                ret->n_bytes += strlen(*list) + 1;
-        }
 }
 
 /* ---- resources ---- */
@@ -164,8 +171,10 @@ static int resource_put(struct remote_device *d, const struct link *l, struct re
         struct remote_resource *r;
         char **lists, *at;
 
-        if (!before && (d->n_resources >= d->table->config.n_resources ||
-                        d->table->n_bytes + n > d->table->config.n_bytes)) {
+        size_t n_before = before ? before->n_bytes : 0;
+
+        if ((!before && d->n_resources >= d->table->config.n_resources) ||
+            (n > n_before && d->table->n_bytes - n_before + n > d->table->config.n_bytes)) {
                 d->table->n_refused++;
                 return 0;
         }
@@ -219,6 +228,8 @@ static int resource_learn(struct remote_device *d, const struct link *l) {
         struct remote_resource *r = remote_find(d, l->href);
 
         if (r) {
+                if (!r->is_marked)
+                        return 0; /* told in this answer already: the first counts */
                 r->is_marked = false;
                 if (says_the_same(&l->types, r->types) && says_the_same(&l->interfaces, r->interfaces) &&
                     r->discoverable == (bool)(l->policy & BM_DISCOVER) &&
@@ -229,6 +240,22 @@ static int resource_learn(struct remote_device *d, const struct link *l) {
 }
 
 /* ---- addresses ---- */
+
+static bool is_loopback(const uint8_t ip[static 16]) {
+        static const uint8_t loopback[16] = { [15] = 1 };
+
+        return ip_is_v4(ip) ? ip[12] == 127 : memcmp(ip, loopback, 16) == 0;
+}
+
+/* Not a group, nobody's address, or ours: requests would go to whom the teller chose, and his loopback is not
+ * ours. */
+static bool is_somebody(const uint8_t ip[static 16], const struct coap_peer *from) {
+        static const uint8_t none[16];
+
+        if (ip_is_v4(ip) ? ip[12] >= 224 || !ip[12] : ip[0] == 0xff || memcmp(ip, none, 16) == 0)
+                return false;
+        return !is_loopback(ip) || is_loopback(from->remote_ip);
+}
 
 /* "coaps://[fe80::1]:5684": only what is a number; names are for resolvers. */
 static bool read_endpoint(struct span text, const struct coap_peer *from, struct remote_address *ret) {
@@ -278,8 +305,7 @@ static bool read_endpoint(struct span text, const struct coap_peer *from, struct
                 if (!ret->interface)
                         return false;
         }
-        memcpy(ret->from, from->remote_ip, 16);
-        return true;
+        return is_somebody(ret->ip, from);
 }
 
 struct addresses {
@@ -302,66 +328,145 @@ static void add_address(struct addresses *l, const struct remote_address *a) {
                 l->list[l->n++] = *a;
 }
 
-static void read_endpoints(struct span link, const struct coap_peer *from, struct addresses *ret) {
+/* False: it says none. */
+static bool read_endpoints(struct span link, const struct coap_peer *from, struct addresses *ret) {
         struct rep_token t;
         struct span item;
 
         if (!rep_map_find(link, "eps", &item) || !rep_next(&item, &t) || t.type != REP_ARRAY)
-                return;
+                return false;
         for (uint64_t i = 0; i < t.value.n && i < 32; i++) {
                 struct remote_address a;
                 struct span one, text;
 
                 if (!rep_skip(&item, &one))
-                        return;
+                        break;
                 if (get_text(one, "ep", REMOTE_ADDRESS_TEXT - 1, &text) && read_endpoint(text, from, &a))
                         add_address(ret, &a);
         }
+        return true;
 }
 
 static void heard_from(const struct coap_peer *from, struct remote_address *ret) {
         *ret = (struct remote_address){ .interface = from->interface, .port = from->remote_port };
         memcpy(ret->ip, from->remote_ip, 16);
-        memcpy(ret->from, from->remote_ip, 16);
         if (!ip_is_link_local(ret->ip))
                 ret->interface = 0;
+}
+
+/* The policy of OIC 1.1 has the ports where it answers besides (core.md 4). */
+static void read_ports(struct span link, const struct coap_peer *from, struct addresses *ret) {
+        static const struct {
+                const char *key;
+                bool secure, stream;
+        } ports[] = { { "port", true, false },
+                      { "x.org.iotivity.tls", true, true },
+                      { "x.org.iotivity.tcp", false, true } };
+        struct span policy, item;
+
+        if (!rep_map_find(link, "p", &policy))
+                return;
+        for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+                struct remote_address a;
+                int64_t port;
+
+                heard_from(from, &a);
+                if (!rep_map_find(policy, ports[i].key, &item) || !rep_as_int64(item, &port) || port <= 0 ||
+                    port > UINT16_MAX)
+                        continue;
+                a.port = (uint16_t)port;
+                a.secure = ports[i].secure;
+                a.stream = ports[i].stream;
+                add_address(ret, &a);
+        }
 }
 
 static bool is_at(const struct remote_address *a, const uint8_t ip[16]) {
         return memcmp(a->ip, ip, 16) == 0;
 }
 
-/* What was proven stays in front; then what was told now, of the address that told it first; then what others
- * told. What this address told before, and does not tell now, is over. */
-static void set_addresses(struct remote_device *d, const struct coap_peer *from,
-                          const struct addresses *told) {
-        struct addresses all = { 0 };
+/* Who tells, and over which link: two of these may have an address in common, as they are link-local. */
+struct teller {
+        const uint8_t *ip;
+        uint32_t interface;
+        uint32_t now_s;
+};
+
+static bool told_by(const struct remote_address *a, const struct teller *teller) {
+        return memcmp(a->from, teller->ip, 16) == 0 && a->from_interface == teller->interface;
+}
+
+static bool is_recent(const struct remote_address *a, const struct teller *teller) {
+        return teller->now_s - a->told_s <= RECENT_S;
+}
+
+static bool is_told(const struct addresses *told, const struct remote_address *a) {
+        for (size_t i = 0; i < told->n; i++)
+                if (same_address(&told->list[i], a))
+                        return true;
+        return false;
+}
+
+/* What is told now, signed; the teller's own address first. */
+static void sign(const struct addresses *told, const struct coap_peer *from, const struct teller *teller,
+                 struct addresses *ret) {
         struct remote_address heard;
 
-        for (size_t i = 0; i < d->n_addresses; i++)
-                if (d->addresses[i].proven)
-                        add_address(&all, &d->addresses[i]);
         for (size_t pass = 0; pass < 2; pass++)
                 for (size_t i = 0; i < told->n; i++)
                         if (is_at(&told->list[i], from->remote_ip) == !pass)
-                                add_address(&all, &told->list[i]);
+                                add_address(ret, &told->list[i]);
         heard_from(from, &heard);
         if (!from->channel)
-                add_address(&all, &heard);
-        for (size_t i = 0; i < d->n_addresses; i++)
-                if (memcmp(d->addresses[i].from, from->remote_ip, 16) != 0)
-                        add_address(&all, &d->addresses[i]);
-        if (all.n == d->n_addresses) {
-                size_t n_same = 0;
-
-                while (n_same < all.n && same_address(&all.list[n_same], &d->addresses[n_same]))
-                        n_same++;
-                if (n_same == all.n)
-                        return;
+                add_address(ret, &heard);
+        for (size_t i = 0; i < ret->n; i++) {
+                memcpy(ret->list[i].from, teller->ip, 16);
+                ret->list[i].from_interface = teller->interface;
+                ret->list[i].told_s = teller->now_s;
         }
+}
+
+/* What was proven stays in front. Of the rest each teller has a place, in which stands what it told last; so
+ * who answers over two links changes nothing by it. Who was silent while another one told goes behind: the
+ * device has moved. */
+static void merge_addresses(const struct remote_device *d, const struct addresses *now,
+                            const struct teller *teller, struct addresses *ret) {
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (d->addresses[i].proven)
+                        add_address(ret, &d->addresses[i]);
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (told_by(&d->addresses[i], teller))
+                        for (size_t j = 0; j < now->n; j++)
+                                add_address(ret, &now->list[j]);
+                else if (is_recent(&d->addresses[i], teller))
+                        add_address(ret, &d->addresses[i]);
+        for (size_t j = 0; j < now->n; j++)
+                add_address(ret, &now->list[j]);
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (!told_by(&d->addresses[i], teller))
+                        add_address(ret, &d->addresses[i]);
+        for (size_t i = 0; i < ret->n; i++)
+                if (is_told(now, &ret->list[i]))
+                        ret->list[i].told_s = teller->now_s;
+}
+
+static void set_addresses(struct remote_device *d, uint64_t now_ms, const struct coap_peer *from,
+                          const struct addresses *told) {
+        const struct teller teller = { .ip = from->remote_ip,
+                                       .interface = ip_is_link_local(from->remote_ip) ? from->interface : 0,
+                                       .now_s = (uint32_t)(now_ms / 1000) };
+        struct addresses now = { 0 }, all = { 0 };
+        size_t n_same = 0;
+
+        sign(told, from, &teller, &now);
+        merge_addresses(d, &now, &teller, &all);
+        while (n_same < all.n && n_same < d->n_addresses &&
+               same_address(&all.list[n_same], &d->addresses[n_same]))
+                n_same++;
+        if (n_same != all.n || n_same != d->n_addresses)
+                remote_news(d, REMOTE_ADDRESSES);
         memcpy(d->addresses, all.list, sizeof(d->addresses));
         d->n_addresses = all.n;
-        remote_news(d, REMOTE_ADDRESSES);
 }
 
 /* ---- /oic/res ---- */
@@ -376,7 +481,9 @@ struct learning {
         struct told {
                 struct remote_device *device;
                 struct addresses addresses;
+                bool has_domain, has_types; /* the first one counts */
         } * told;
+        struct span domain; /* of the group that is read; data NULL: it says none */
 };
 
 static int obtain(struct learning *l, const struct uuid *id, struct told **ret) {
@@ -437,10 +544,17 @@ static int learn_link(struct learning *l, struct span item, const struct uuid *o
         r = obtain(l, &link.id, &told);
         if (r < 0 || !told)
                 return r;
-        read_endpoints(item, l->from, &told->addresses);
+        if (!read_endpoints(item, l->from, &told->addresses))
+                read_ports(item, l->from, &told->addresses);
         r = resource_learn(told->device, &link);
-        if (!r && span_equal_string(link.href, "/oic/d") && link.types.n)
+        if (!r && l->domain.data && !told->has_domain) {
+                told->has_domain = true;
+                r = set_text(told->device, &told->device->domain, l->domain, REMOTE_DOMAIN);
+        }
+        if (!r && span_equal_string(link.href, "/oic/d") && link.types.n && !told->has_types) {
+                told->has_types = true;
                 r = set_types(told->device, &link.types); /* /oic/d itself tells them to baseline alone */
+        }
         return r;
 }
 
@@ -460,24 +574,20 @@ static int learn_links(struct learning *l, struct span list, const struct uuid *
         return r;
 }
 
-static int learn_domain(struct learning *l, struct span map) {
-        struct span name;
-
-        for (size_t i = 0; i < l->n; i++)
-                if (get_text(map, "sdname", REMOTE_NAME_MAX, &name) &&
-                    set_text(l->told[i].device, &l->told[i].device->domain, name, REMOTE_DOMAIN))
-                        return -ENOMEM;
-        return 0;
-}
-
 /* A map with links: of baseline, or of the layout of OIC 1.1, which has a di. */
 static int learn_group(struct learning *l, struct span map) {
         struct uuid id;
         struct span links;
         bool has_id = get_uuid(map, "di", &id);
-        int r = rep_map_find(map, "links", &links) ? learn_links(l, links, has_id ? &id : NULL) : 0;
+        int r;
 
-        return r ? r : learn_domain(l, map);
+        if (!rep_map_find(map, "links", &links))
+                return 0;
+        if (!get_text(map, "sdname", REMOTE_NAME_MAX, &l->domain))
+                l->domain = SPAN_NULL;
+        r = learn_links(l, links, has_id ? &id : NULL);
+        l->domain = SPAN_NULL;
+        return r;
 }
 
 static int learn_res(struct learning *l, struct span rep) {
@@ -510,7 +620,7 @@ int remotes_learn_res(struct remotes *t, uint64_t now_ms, const struct coap_peer
                 struct remote_device *d = l.told[i].device;
 
                 d->n_pins--;
-                set_addresses(d, from, &l.told[i].addresses);
+                set_addresses(d, now_ms, from, &l.told[i].addresses);
                 remote_answered(d, now_ms);
                 LIST_FOR_EACH_SAFE(j, &d->resources) {
                         struct remote_resource *resource = LIST_ENTRY(j, struct remote_resource, link);
@@ -579,7 +689,7 @@ int remotes_learn_doxm(struct remotes *t, uint64_t now_ms, const struct coap_pee
         if (owned)
                 remote_owned_by_us(d);
         if (is_new || !d->n_addresses)
-                set_addresses(d, from, &none);
+                set_addresses(d, now_ms, from, &none);
         remote_answered(d, now_ms);
         return 1;
 }

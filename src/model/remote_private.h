@@ -10,7 +10,8 @@
 struct remotes {
         struct remotes_config config;
         struct list devices, dirty_devices, dirty_resources;
-        struct list *buckets; /* by id */
+        struct list gone_devices, gone_resources; /* told before what is new: an id may be there again */
+        struct list *buckets;                     /* by id */
         size_t mask, n_devices, n_bytes;
         uint64_t n_refused;
         struct remote_device *told_device;     /* freed at the next event */

@@ -1,7 +1,8 @@
 /*
  * Any bytes as what a network tells of its devices: answers of discovery from a
  * few addresses, some by many, and what the daemon does with the table meanwhile.
- * The table is small, so that it is full soon. After each step it is in order.
+ * The table is small, so that it is full soon. After each step it is in order; and who
+ * only hears the news knows who is there, and hears nothing when nothing is new.
  *
  * One step after the other: a byte that says what and how, then as much as that takes.
  */
@@ -18,10 +19,22 @@ enum step { STEP_RES, STEP_PART, STEP_DOXM, STEP_DEVICE, STEP_TIME, STEP_CHANGE,
 
 enum change { PIN, UNPIN, WORKS, FAILS, RENAME, FORGET, BY_HAND, SILENT };
 
+#define KNOWN_MAX (4 * DEVICES_MAX) /* while news are told, those that went and those that came are there */
+
+/* What somebody knows who hears the news alone. */
+struct listener {
+        struct known {
+                struct uuid id;
+                size_t n_resources;
+        } known[KNOWN_MAX];
+        size_t n;
+};
+
 struct network {
         struct remotes *table;
         uint64_t now_ms;
         struct span script;
+        struct listener listener;
 };
 
 static uint8_t next(struct network *n) {
@@ -100,7 +113,7 @@ static void must_be_in_order(struct network *n) {
                 n_devices++;
         }
         must_hold(n_devices == remotes_count(n->table) && n_devices <= DEVICES_MAX);
-        must_hold(n_bytes <= remotes_bytes(n->table));
+        must_hold(n_bytes == remotes_bytes(n->table));
 }
 
 /* One of the other devices' ids, or a new one. */
@@ -132,8 +145,8 @@ static void change(struct network *n, enum change change) {
                 break;
         case RENAME:
                 id = another_id(n);
-                d->n_pins++; /* as those who take ownership do */
-                must_hold(remote_rename(d, &id) == 0 || remotes_find(n->table, &d->id) == d);
+                must_hold(remote_rename(d, &id) == 0);
+                must_hold(remotes_find(n->table, &id));
                 break;
         case FORGET:
                 remote_forget(d);
@@ -159,11 +172,61 @@ static void find(struct network *n) {
         must_hold(!d || !other);
 }
 
-static void news(struct network *n) {
-        struct remote_event e;
+static struct known *known(struct listener *l, const struct uuid *id) {
+        for (size_t i = 0; i < l->n; i++)
+                if (uuid_equal(&l->known[i].id, id))
+                        return &l->known[i];
+        return NULL;
+}
 
-        while (remotes_event(n->table, &e))
-                must_hold(e.device && e.news && (!e.resource || e.resource->device == e.device));
+static void listen(struct listener *l, const struct remote_event *e) {
+        struct known *k = known(l, &e->was);
+
+        must_hold(e->device && e->news && (!e->resource || e->resource->device == e->device));
+        must_hold(!(e->news & REMOTE_REMOVED) || e->news == REMOTE_REMOVED);
+        if (e->news & REMOTE_ADDED && !e->resource) {
+                must_hold(!k && l->n < KNOWN_MAX);
+                l->known[l->n++] = (struct known){ .id = e->was };
+                return;
+        }
+        must_hold(k);
+        if (e->resource && e->news & REMOTE_ADDED)
+                k->n_resources++;
+        else if (e->resource && e->news & REMOTE_REMOVED)
+                must_hold(k->n_resources--);
+        else if (e->news & REMOTE_REMOVED) {
+                must_hold(!k->n_resources);
+                *k = l->known[--l->n];
+        }
+}
+
+/* Return: how many there were. */
+static unsigned news(struct network *n) {
+        struct remote_event e;
+        unsigned n_events = 0;
+
+        while (remotes_event(n->table, &e)) {
+                listen(&n->listener, &e);
+                n_events++;
+        }
+        must_hold(n->listener.n == remotes_count(n->table));
+        for (size_t i = 0; i < n->listener.n; i++) {
+                struct remote_device *d = remotes_find(n->table, &n->listener.known[i].id);
+
+                must_hold(d && d->n_resources == n->listener.known[i].n_resources);
+        }
+        return n_events;
+}
+
+/* The same once more says nothing new, unless there was no room for all. */
+static void hear_again(struct network *n, const struct coap_peer *from, struct span rep) {
+        uint64_t n_refused = remotes_refused(n->table);
+
+        news(n);
+        (void)remotes_learn_res(n->table, n->now_ms, from, rep, true);
+        news(n);
+        (void)remotes_learn_res(n->table, n->now_ms, from, rep, true);
+        must_hold(!news(n) || remotes_refused(n->table) != n_refused);
 }
 
 static void hear(struct network *n, enum step step, unsigned how) {
@@ -186,6 +249,8 @@ static void hear(struct network *n, enum step step, unsigned how) {
                 must_hold(remotes_learn_device(n->table, n->now_ms, &d->id, bytes) <= 1);
         else
                 must_hold(remotes_learn_res(n->table, n->now_ms, &from, bytes, step == STEP_RES) >= 0);
+        if (step == STEP_RES && how & 16)
+                hear_again(n, &from, bytes);
 }
 
 static void walk(struct network *n) {

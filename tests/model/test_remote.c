@@ -50,7 +50,7 @@ static void test_resources_come_change_and_go(void **state) {
         number = remote_find(find(t, A), span_of_string("/a"))->number;
         assert_ptr_equal(remote_by_number(find(t, A), number), remote_find(find(t, A), span_of_string("/a")));
         assert_int_equal(learn(t, 2, from, "[" LINK(A, "/b") "," LINK(A, "/c") "]"), 1);
-        assert_string_equal(news(t), "+1111/c -1111/a");
+        assert_string_equal(news(t), "-1111/a +1111/c");
         assert_null(remote_by_number(find(t, A), number));
         assert_int_equal(learn(t, 3, from, "[{'di':'" A "','href':'/b'}," LINK(A, "/c") "]"), 1);
         assert_string_equal(news(t), "~1111/b:8");
@@ -207,7 +207,7 @@ static void test_expired(void **state) {
 }
 
 static bool is_first(void *context, const struct uuid *id) {
-        return uuid_equal(id, &(struct uuid){ { [15] = 1 } });
+        return uuid_equal(id, &(struct uuid){ { [15] = 1 } }); /* uuid_nth(0) */
 }
 
 /* Strangers push out who was not heard for longest, never who is needed. */
@@ -367,6 +367,7 @@ static void test_another_id(void **state) {
         assert_string_equal(find(t, B)->name, "Lamp");
         assert_string_equal(find(t, B)->types[0], "oic.d.light");
         assert_int_equal(find(t, B)->n_resources, 2);
+        assert_string_equal(news(t), "-1111/a -1111/b -1111 +2222 +2222/a +2222/b");
         assert_string_equal(addresses(find(t, B)), "coap://192.0.2.1:5683");
         assert_true(find(t, B)->reachable);
         assert_string_equal(remote_find(find(t, B), span_of_string("/b"))->types[0], "x.t");
@@ -389,7 +390,189 @@ static void test_an_id_that_is_taken(void **state) {
         assert_int_equal(remotes_count(t), 1);
         assert_null(remote_find(find(t, B), span_of_string("/old")));
         assert_non_null(remote_find(find(t, B), span_of_string("/a")));
+        assert_string_equal(news(t), "-2222/old -1111/a -2222 -1111 +2222 +2222/a");
+        remotes_free(t);
+}
+
+/* It was heard least of all, and there is no room for one more: it gets its new id all the same. */
+static void test_another_id_in_a_full_table(void **state) {
+        struct remotes_config config = { .n_devices = 4, .n_resources = 8, .n_bytes = 1 << 20 };
+        struct uuid b = uuid_of(B);
+
+        for (unsigned full_of_bytes = 0; full_of_bytes < 2; full_of_bytes++) {
+                struct remotes *t = table_of(config);
+                struct uuid id;
+
+                for (uint32_t n = 0; n < 4; n++) {
+                        assert_int_equal(say(t, 10 + n, n, 3), 1);
+                        id = uuid_nth(n);
+                        if (full_of_bytes && n)
+                                remote_pin(remotes_find(t, &id));
+                }
+                config.n_devices = 5;
+                config.n_bytes = remotes_bytes(t); /* for the second time: not one more */
+                news(t);
+                id = uuid_nth(0);
+                assert_int_equal(remote_rename(remotes_find(t, &id), &b), 0);
+                assert_int_equal(remotes_count(t), 4);
+                assert_int_equal(find(t, B)->n_resources, 3);
+                assert_int_equal(remotes_bytes(t), config.n_bytes);
+                assert_int_equal(remotes_refused(t), 0);
+                for (uint32_t n = 1; n < 4; n++) {
+                        id = uuid_nth(n);
+                        assert_non_null(remotes_find(t, &id));
+                }
+                remotes_free(t);
+        }
+}
+
+static void test_another_id_and_scarce_memory(void **state) {
+        bool refused_one = true;
+
+        for (int n = 0; refused_one; n++) {
+                struct remotes *t = table_of(ordinary);
+                struct uuid a = uuid_of(A), b = uuid_of(B);
+                int r;
+
+                learn(t, 1, at("192.0.2.1", 5683, 0), "[" LINK(A, "/a") "," LINK(A, "/b") "]");
+                remotes_learn_device(t, 1, &a, rep_of("{'n':'Lamp'}"));
+                news(t);
+                allocations_left = n;
+                r = remote_rename(find(t, A), &b);
+                refused_one = allocations_left < 0;
+                allocations_left = -1;
+                assert_int_equal(r, refused_one ? -ENOMEM : 0);
+                assert_int_equal(remotes_count(t), 1); /* as it was, or as it shall be */
+                assert_string_equal(find(t, refused_one ? A : B)->name, "Lamp");
+                assert_int_equal(find(t, refused_one ? A : B)->n_resources, 2);
+                if (refused_one)
+                        assert_string_equal(news(t), "");
+                remotes_free(t);
+        }
+}
+
+/* Who was forgotten is heard again before that was told. */
+static void test_gone_and_there_again(void **state) {
+        struct coap_peer from = at("192.0.2.1", 5683, 0);
+        struct remotes *t = table_of(ordinary);
+
+        learn(t, 1, from, "[" LINK(A, "/a") "," LINK(A, "/b") "]");
         news(t);
+        remote_forget(find(t, A));
+        learn(t, 2, from, "[" LINK(A, "/a") "]");
+        assert_string_equal(news(t), "-1111/a -1111/b -1111 +1111 +1111/a");
+        learn(t, 3, from, "[" LINK(A, "/b") "]");
+        learn(t, 4, from, "[" LINK(A, "/a") "]");
+        assert_string_equal(news(t), "-1111/a +1111/a");
+        remotes_free(t);
+}
+
+/* Somebody says, and nobody has proven it, that our device has no owner: it is ours and stays. */
+static void test_ours_stays_whatever_is_said(void **state) {
+        struct remotes *t = table_of((struct remotes_config){
+                .n_devices = 4, .n_resources = 4, .n_bytes = 1 << 20, .is_mine = is_first });
+        struct coap_peer liar = at("192.0.2.66", 5683, 0);
+        struct uuid id = uuid_nth(0);
+
+        assert_int_equal(say(t, 1, 0, 1), 1);
+        assert_int_equal(remotes_find(t, &id)->ownership, REMOTE_MINE);
+        assert_int_equal(
+                remotes_learn_doxm(
+                        t, 1, &liar, NULL,
+                        rep_of("{'deviceuuid':'00000000-0000-0000-0000-000000000001','owned':false}")),
+                1);
+        for (uint32_t n = 1; n < 20; n++)
+                assert_int_equal(say(t, 2, n, 1), 1);
+        assert_non_null(remotes_find(t, &id));
+        remotes_free(t);
+}
+
+/* Small resources grow when they are told anew; and who came makes room for himself once. */
+static void test_bytes_are_an_end(void **state) {
+        struct remotes *t =
+                table_of((struct remotes_config){ .n_devices = 100, .n_resources = 100, .n_bytes = 12000 });
+        static char json[16384];
+        size_t n_before;
+
+        for (unsigned pass = 0; pass < 2; pass++) {
+                snprintf(json, sizeof(json), "[");
+                for (unsigned i = 0; i < 40; i++)
+                        snprintf(json + strlen(json), sizeof(json) - strlen(json),
+                                 "%s{'di':'" A "','href':'/%u','rt':[%s]}", i ? "," : "", i,
+                                 pass ? "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa',"
+                                        "'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb',"
+                                        "'cccccccccccccccccccccccccccccccccccccccccccccccccc',"
+                                        "'dddddddddddddddddddddddddddddddddddddddddddddddddd'"
+                                      : "'x'");
+                strcat(json, "]");
+                assert_int_equal(learn(t, 1, at("192.0.2.1", 5683, 0), json), 1);
+                assert_int_equal(find(t, A)->n_resources, 40);
+                assert_true(remotes_bytes(t) <= 12000);
+        }
+        assert_true(remotes_refused(t) > 0);
+        for (uint32_t n = 0; n < 40; n++)
+                (void)say(t, 10 + n, n, 1);
+        n_before = remotes_count(t);
+        assert_true(n_before > 5);
+        for (uint32_t n = 100; n < 110; n++)
+                assert_int_equal(say(t, 60 + n, n, 1), 1);
+        assert_true(remotes_count(t) >= n_before - 1); /* one went for each that came */
+        assert_true(remotes_bytes(t) <= 12000 + sizeof(struct remote_device) + 512);
+        remotes_free(t);
+}
+
+/* It answers over both families, as each round, and over two links with one address: nothing is new by it. */
+static void test_answers_over_two_ways(void **state) {
+        static const struct {
+                const char *ip[2];
+                uint32_t interface[2];
+        } rows[] = { { { "192.0.2.1", "fd00::1" }, { 2, 2 } }, { { "fe80::1", "fe80::1" }, { 2, 3 } } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct remotes *t = table_of(ordinary);
+
+                for (unsigned round = 0; round < 4; round++)
+                        for (unsigned way = 0; way < 2; way++) {
+                                bool v4 = strchr(rows[i].ip[way], '.');
+                                char json[512];
+
+                                snprintf(json, sizeof(json),
+                                         "[" LINK_(A, "/a",
+                                                   ",'eps':[{'ep':'coap://%s%s%s:5683'},"
+                                                   "{'ep':'coaps://%s%s%s:5684'}]") "]",
+                                         v4 ? "" : "[", rows[i].ip[way], v4 ? "" : "]", v4 ? "" : "[",
+                                         rows[i].ip[way], v4 ? "" : "]");
+                                learn(t, 1000 + 300000 * (round / 2) + 1500 * round,
+                                      at(rows[i].ip[way], 5683, rows[i].interface[way]), json);
+                                if (round == 1 || round == 3)
+                                        assert_string_equal(news(t), "");
+                                if (round == 0 && way == 1)
+                                        news(t);
+                        }
+                assert_int_equal(find(t, A)->n_addresses, 4);
+                remotes_free(t);
+        }
+}
+
+/* Whoever likes may call himself as another one's id begins, or is. */
+static void test_a_name_that_is_an_id(void **state) {
+        static const char *const names[] = { B, "2222", ("ocf://" B) };
+        struct remotes *t = table_of(ordinary);
+        struct uuid a = uuid_of(A);
+
+        learn(t, 1, at("192.0.2.1", 5683, 0), "[" LINK(A, "/a") "," LINK(B, "/a") "]");
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                struct remote_device *d, *other;
+                char json[128];
+
+                snprintf(json, sizeof(json), "{'n':'%s'}", names[i]);
+                assert_int_equal(remotes_learn_device(t, 1, &a, rep_of(json)), 1);
+                assert_ptr_equal(remotes_find_by_name(t, B, &other), find(t, B));
+                assert_ptr_equal(remotes_find_by_name(t, "ocf://" B, &other), find(t, B));
+                d = remotes_find_by_name(t, "2222", &other);
+                assert_ptr_not_equal(d, find(t, A));
+                assert_true(d || other);
+        }
         remotes_free(t);
 }
 
@@ -556,6 +739,13 @@ int main(void) {
                 cmocka_unit_test(test_an_id_that_is_taken),
                 cmocka_unit_test(test_restored),
                 cmocka_unit_test(test_restored_nonsense),
+                cmocka_unit_test(test_another_id_in_a_full_table),
+                cmocka_unit_test(test_another_id_and_scarce_memory),
+                cmocka_unit_test(test_gone_and_there_again),
+                cmocka_unit_test(test_ours_stays_whatever_is_said),
+                cmocka_unit_test(test_bytes_are_an_end),
+                cmocka_unit_test(test_answers_over_two_ways),
+                cmocka_unit_test(test_a_name_that_is_an_id),
                 cmocka_unit_test(test_addresses_as_text),
                 cmocka_unit_test(test_a_thousand_devices),
                 cmocka_unit_test(test_scarce_memory),

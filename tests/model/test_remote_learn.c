@@ -183,6 +183,14 @@ static void test_endpoints(void **state) {
                 { "coap://[fd00::7]x", "" },
                 { "coap://", "" },
                 { "coap:", "" },
+                { "coap://224.0.1.187:5683", "" }, /* a group is nobody's address */
+                { "coap://[ff02::158]:5683", "" },
+                { "coap://255.255.255.255:5683", "" },
+                { "coap://0.0.0.0:5683", "" },
+                { "coap://[::]:5683", "" },
+                { "coap://127.0.0.1:5683", "" }, /* its loopback is not ours */
+                { "coap://[::1]:5683", "" },
+                { "coap://[::ffff:127.0.0.1]:5683", "" },
                 { "", "" },
         };
         struct uuid id = uuid_of(A);
@@ -207,6 +215,32 @@ static void test_a_link_local_endpoint_without_a_link(void **state) {
 
         learn(t, 1, at("192.0.2.1", 5683, 0), "[" LINK_(A, "/a", ",'eps':[{'ep':'coap://[fe80::7]:9'}]") "]");
         assert_string_equal(addresses(remotes_find(t, &id)), "coap://192.0.2.1:5683");
+        remotes_free(t);
+}
+
+static void test_endpoints_on_the_same_machine(void **state) {
+        struct remotes *t = table_of(ordinary);
+        struct uuid id = uuid_of(A);
+
+        learn(t, 1, at("127.0.0.1", 5683, 0),
+              "[" LINK_(A, "/a", ",'eps':[{'ep':'coaps://127.0.0.1:9'}]") "]");
+        assert_string_equal(addresses(remotes_find(t, &id)), "coaps://127.0.0.1:9 coap://127.0.0.1:5683");
+        remotes_free(t);
+}
+
+/* OIC 1.1 has no endpoints, but ports in its policy (core.md 4). */
+static void test_ports_of_the_policy(void **state) {
+        struct remotes *t = table_of(ordinary);
+        struct uuid id = uuid_of(A);
+
+        learn(t, 1, at("192.0.2.1", 777, 0),
+              "[{'di':'" A "','links':[{'href':'/a','rt':['x'],'p':{'bm':3,'sec':true,'port':1001,"
+              "'x.org.iotivity.tcp':1002,'x.org.iotivity.tls':1003}},"
+              "{'href':'/b','p':{'bm':3,'port':0}},{'href':'/c','p':{'bm':3,'port':65536}},"
+              "{'href':'/d','p':{'bm':3,'port':'x'}}]}]");
+        assert_string_equal(addresses(remotes_find(t, &id)),
+                            "coaps://192.0.2.1:1001 coaps+tcp://192.0.2.1:1003 coap+tcp://192.0.2.1:1002 "
+                            "coap://192.0.2.1:777");
         remotes_free(t);
 }
 
@@ -406,6 +440,27 @@ static void test_security_domain(void **state) {
         news(t);
         learn(t, 2, at("192.0.2.1", 5683, 0), "[{'sdname':'Office','links':[" LINK(A, "/a") "]}]");
         assert_string_equal(news(t), "~1111:64");
+        learn(t, 3, at("192.0.2.1", 5683, 0),
+              "[{'sdname':'Office','links':[" LINK(A, "/a") "]},{'sdname':'Lie','links':[" LINK(B,
+                                                                                                "/a") "]}]");
+        assert_string_equal(news(t), "+2222 +2222/a"); /* a group speaks for its own devices */
+        assert_string_equal(remotes_find(t, &a)->domain, "Office");
+        remotes_free(t);
+}
+
+static void test_told_twice_in_one_answer(void **state) {
+        struct remotes *t = table_of(ordinary);
+        struct uuid a = uuid_of(A);
+
+        for (unsigned i = 0; i < 3; i++) {
+                learn(t, 1, at("192.0.2.1", 5683, 0),
+                      "[" LINK(A, "/a") ",{'di':'" A "','href':'/a','rt':['other']},"
+                                        "{'di':'" A "','href':'/oic/d','rt':['oic.d.light']},"
+                                        "{'di':'" A "','href':'/oic/d','rt':['oic.d.fan']}]");
+                assert_string_equal(news(t), i ? "" : "+1111 +1111/a +1111/oic/d");
+        }
+        expect_list(remote_find(remotes_find(t, &a), span_of_string("/a"))->types, "x.t");
+        expect_list(remotes_find(t, &a)->types, "oic.d.light");
         remotes_free(t);
 }
 
@@ -528,6 +583,8 @@ int main(void) {
                 cmocka_unit_test(test_nonsense_beside_sense),
                 cmocka_unit_test(test_endpoints),
                 cmocka_unit_test(test_a_link_local_endpoint_without_a_link),
+                cmocka_unit_test(test_endpoints_on_the_same_machine),
+                cmocka_unit_test(test_ports_of_the_policy),
                 cmocka_unit_test(test_more_addresses_than_anybody_has),
                 cmocka_unit_test(test_what_we_say_ourselves),
                 cmocka_unit_test(test_doxm),
@@ -536,6 +593,7 @@ int main(void) {
                 cmocka_unit_test(test_a_device_and_its_name),
                 cmocka_unit_test(test_a_name_that_is_too_long),
                 cmocka_unit_test(test_security_domain),
+                cmocka_unit_test(test_told_twice_in_one_answer),
                 cmocka_unit_test(test_cut_and_bent),
                 cmocka_unit_test(test_too_much),
                 cmocka_unit_test(test_long_texts),
