@@ -2,6 +2,7 @@
 #include "security/crypto.h"
 
 #include <errno.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -15,12 +16,21 @@ int crypto_key_new(EVP_PKEY **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+/* A curve that is spelled out, be it this one, is none of ours (RFC 5480, 2.1.1): other libraries refuse it.
+ */
+static bool is_spelled_out(const EVP_PKEY *key) {
+        int explicit = 0;
+
+        return EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit) == 1 &&
+               explicit;
+}
+
 bool crypto_key_is_p256(const EVP_PKEY *key) {
         char group[32];
         size_t n;
 
         return EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof(group), &n) == 1 &&
-               strcmp(group, "prime256v1") == 0;
+               strcmp(group, "prime256v1") == 0 && !is_spelled_out(key);
 }
 
 bool crypto_key_save(EVP_PKEY *key, struct writer *w) {

@@ -10,6 +10,7 @@
 #include "base/util.h"
 #include "security/identity_key.h"
 
+#include <openssl/core_names.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -133,6 +134,16 @@ static OCF_UNUSED void pki_authority(struct pki_one *ret, const char *cn, const 
                                        .basic = "critical,CA:TRUE" };
 
         pki_make(ret, &what, issuer, NULL);
+}
+
+/* On P-256, which its certificates do not name but spell out. */
+static OCF_UNUSED EVP_PKEY *pki_spelled_out_key(void) {
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+
+        assert_int_equal(EVP_PKEY_set_utf8_string_param(key, OSSL_PKEY_PARAM_EC_ENCODING,
+                                                        OSSL_PKEY_EC_ENCODING_EXPLICIT),
+                         1);
+        return key;
 }
 
 static OCF_UNUSED void pki_free(struct pki_one *one) {

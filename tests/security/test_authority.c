@@ -402,7 +402,8 @@ static void wish_make(const struct wish *wish, struct request *ret) {
 
 static void each_hostile_request_has_its_sentence(void **state) {
         EVP_PKEY *key = EVP_EC_gen("P-256"), *another = EVP_EC_gen("P-256"), *rsa = EVP_RSA_gen(2048),
-                 *p384 = EVP_EC_gen("P-384"), *koblitz = EVP_EC_gen("secp256k1");
+                 *p384 = EVP_EC_gen("P-384"), *koblitz = EVP_EC_gen("secp256k1"),
+                 *spelled_out = pki_spelled_out_key();
         const struct wish rows[] = {
                 { .name = "good", .key = key, .cn = "uuid:" DEVICE },
                 { .name = "upper case", .key = key, .cn = "UUID:" DEVICE },
@@ -414,6 +415,7 @@ static void each_hostile_request_has_its_sentence(void **state) {
                 { .name = "RSA", .key = rsa, .cn = "uuid:" DEVICE, .problem = "P-256" },
                 { .name = "P-384", .key = p384, .cn = "uuid:" DEVICE, .problem = "P-256" },
                 { .name = "secp256k1", .key = koblitz, .cn = "uuid:" DEVICE, .problem = "P-256" },
+                { .name = "spelled out", .key = spelled_out, .cn = "uuid:" DEVICE, .problem = "P-256" },
                 { .name = "SHA-384",
                   .key = key,
                   .cn = "uuid:" DEVICE,
@@ -454,6 +456,7 @@ static void each_hostile_request_has_its_sentence(void **state) {
         EVP_PKEY_free(rsa);
         EVP_PKEY_free(p384);
         EVP_PKEY_free(koblitz);
+        EVP_PKEY_free(spelled_out);
 }
 
 /* Some of the field search a subject for the first "uuid:". Attributes are wishes. */

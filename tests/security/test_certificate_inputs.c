@@ -221,10 +221,12 @@ static void leaves(void **state) {
 
 static void other_kinds_of_keys(void **state) {
         const struct pki_what what = { .cn = "uuid:" PEER };
-        static const char *const names[] = { "RSA", "P-384", "P-521" };
+        static const char *const names[] = { "RSA", "P-384", "P-521", "P-256, spelled out" };
 
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-                EVP_PKEY *key = i ? EVP_EC_gen(names[i]) : EVP_RSA_gen(2048);
+                EVP_PKEY *key = !i       ? EVP_RSA_gen(2048)
+                                : i == 3 ? pki_spelled_out_key()
+                                         : EVP_EC_gen(names[i]);
                 struct pki_one one;
                 struct shown shown = { .leaf = &one };
 
