@@ -66,6 +66,21 @@ connect to the bus again when that connection breaks, and begin at 1.
 One that may restart itself gives a name and linger_ms: its resources then answer 5.03 and keep their observers until it
 is back.
 The examples lamp.py and lamp.mjs do all this in a few lines.
+.SH OTHER DEVICES
+Discover of Client1 looks for devices on the network; objects of them and of their resources appear, and FindDevice
+gives the object that somebody means by a name or the beginning of a UUID:
+.nf
+    busctl call org.ocfd /org/ocfd org.ocfd.Client1 Discover a{sv} 0
+    busctl call org.ocfd /org/ocfd org.ocfd.Client1 FindDevice s kitchen\-light
+    busctl call org.ocfd /org/ocfd/remote/UUID org.ocfd.RemoteDevice1 Retrieve sa{sv} /lamp 0
+.fi
+A device gets another UUID when its ownership changes, and with it another object: an application that stays keeps what
+is meant, such as the name or the protocol\-independent id, and finds it again.
+What others say of themselves is not proven: names and types are for people, and for choosing; whom a session is with,
+the daemon has checked.
+.PP
+To take ownership, the onboarding tool is made once (Initialize), and Own begins a job; its properties say how far it is,
+and Finished how it ended. Whoever asks for its object after that reads the same in State and Message.
 """
 
 

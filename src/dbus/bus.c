@@ -99,7 +99,7 @@ static int on_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
-static int add_objects_of_client(struct bus *b) {
+static int add_objects_of_others(struct bus *b) {
         int r = bus_network_add(b);
 
         if (r >= 0)
@@ -124,7 +124,7 @@ static int add_objects(struct bus *b) {
                 r = bus_store_add(b);
         if (r >= 0)
                 r = bus_resource_add(b);
-        return r < 0 || !b->control->client.remotes ? r : add_objects_of_client(b);
+        return r < 0 ? r : add_objects_of_others(b);
 }
 
 static int connect_to(struct bus *b) {
@@ -293,12 +293,12 @@ void bus_get_status(const struct bus *b, struct bus_status *ret) {
         *ret = (struct bus_status){ .state = b->state, .last_error = b->last_error, .address = b->wanted };
 }
 
-bool bus_has_client(const struct bus *b) {
-        return b->bus && sd_bus_is_ready(b->bus) > 0 && b->control->client.remotes;
+bool bus_is_ready(const struct bus *b) {
+        return b->bus && sd_bus_is_ready(b->bus) > 0;
 }
 
 void bus_tell(struct bus *b, const struct model_event *event) {
-        if (!b->bus || sd_bus_is_ready(b->bus) <= 0)
+        if (!bus_is_ready(b))
                 return;
         if (event->device)
                 bus_device_tell(b, event->device, event->news);
@@ -309,7 +309,7 @@ void bus_tell(struct bus *b, const struct model_event *event) {
 }
 
 void bus_tell_status(struct bus *b) {
-        if (!b->bus || sd_bus_is_ready(b->bus) <= 0)
+        if (!bus_is_ready(b))
                 return;
         bus_manager_tell(b);
         bus_security_tell(b);

@@ -161,7 +161,7 @@ void bus_tell_job(struct bus *b, uint32_t number) {
 
         if (!is_there || strcmp(job.state, "pin") != 0)
                 bus_pins_end(b, number);
-        if (b->is_starting_job || !bus_has_client(b))
+        if (b->is_starting_job || !bus_is_ready(b))
                 return; /* bus_tool.c comes back to it */
         j = is_there ? told_obtain(b, number) : told_find(b, number);
         if (is_there && j) {

@@ -259,7 +259,7 @@ static struct bus_told look(const struct bus *b) {
 void bus_tell_client(struct bus *b) {
         struct bus_told now;
 
-        if (!bus_has_client(b))
+        if (!bus_is_ready(b))
                 return;
         now = look(b);
         bus_tell_different(b, BUS_ROOT, INTERFACE, told_names, &b->network_told, &now);

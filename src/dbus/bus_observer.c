@@ -41,7 +41,7 @@ static void tell_mode(struct bus *b, struct observed *o, enum bus_mode mode) {
         if (o->mode == mode)
                 return;
         o->mode = mode;
-        if (bus_has_client(b))
+        if (bus_is_ready(b))
                 (void)sd_bus_emit_properties_changed(b->bus,
                                                      bus_remote_resource_path(path, &o->device, o->number),
                                                      INTERFACE, "Mode", NULL);

@@ -223,7 +223,7 @@ unsigned bus_ask_pin(struct bus *b, uint32_t job, const struct uuid *device, con
         char path[BUS_PATH_MAX];
         unsigned n = 0;
 
-        if (!b->bus || sd_bus_is_ready(b->bus) <= 0)
+        if (!bus_is_ready(b))
                 return 0;
         bus_pins_end(b, job);
         bus_any_device_path(b, path, device);

@@ -213,7 +213,7 @@ int bus_if_authorized(struct bus *b, struct bus_client *client, sd_bus_message *
                       bus_method method);
 void bus_questions_drop(struct bus_client *client); /* it left: nobody needs the answers */
 
-bool bus_has_client(const struct bus *b); /* the bus is there, and objects of other devices are on it */
+bool bus_is_ready(const struct bus *b); /* bus.c: somebody can be told something */
 
 /* bus_job.c */
 bool bus_job_may_start(const struct bus *b, const struct bus_client *client); /* or its user has too many */

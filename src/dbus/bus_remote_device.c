@@ -315,7 +315,7 @@ static void tell_groups(struct bus *b, const char *path, unsigned news) {
 void bus_tell_remote(struct bus *b, const struct remote_event *event) {
         char path[BUS_PATH_MAX];
 
-        if (!bus_has_client(b))
+        if (!bus_is_ready(b))
                 return;
         if (event->resource) {
                 bus_remote_resource_tell(b, event);

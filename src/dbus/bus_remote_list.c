@@ -28,7 +28,7 @@ size_t bus_remote_cost(const struct bus *b) {
         const struct remotes *t = b->control->client.remotes;
         size_t n = 0;
 
-        for (const struct remote_device *d = t ? remotes_first(t) : NULL; d; d = remotes_after(t, d))
+        for (const struct remote_device *d = remotes_first(t); d; d = remotes_after(t, d))
                 n += cost_of(d);
         return n < LIST_MAX ? n : LIST_MAX;
 }
