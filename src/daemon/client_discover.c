@@ -443,6 +443,9 @@ int client_remove_address(struct client *c, const char *address) {
                                 (c->n_addresses - i - 1) * sizeof(*c->addresses));
                         c->n_addresses--;
                         c->memory_is_stale = true;
+                        for (struct remote_device *d = remotes_first(c->remotes); d;
+                             d = remotes_after(c->remotes, d))
+                                d->by_hand = false; /* the next round says which still are */
                         return 0;
                 }
         return -ENOENT;
@@ -472,6 +475,14 @@ static uint32_t random_below(struct client *c, uint32_t n) {
         return random_u32(&c->daemon->random) % n;
 }
 
+/* Whom somebody needs, and who has not been heard so far: multicasts get lost, and do not reach everywhere.
+ */
+static void ask_silent(struct client *c) {
+        for (struct remote_device *d = remotes_first(c->remotes); d; d = remotes_after(c->remotes, d))
+                if (d->last_seen_ms < c->round.began_ms && d->n_addresses && remote_is_needed(d))
+                        (void)follow_new(c, &d->id, FOLLOW_RES, NULL, NULL);
+}
+
 static void ask_again(struct client *c, uint64_t now_ms) {
         struct round *round = &c->round;
         uint32_t left = (uint32_t)(round->until_ms > now_ms ? round->until_ms - now_ms : 1);
@@ -479,7 +490,8 @@ static void ask_again(struct client *c, uint64_t now_ms) {
         ask_groups(c, left);
         if (!round->n_asked)
                 ask_addresses(c, left);
-        round->n_asked++;
+        if (++round->n_asked == ROUND_ASKS)
+                ask_silent(c);
         round->next_ms = round->n_asked < ROUND_ASKS
                                  ? now_ms + ROUND_GAP_MS + random_below(c, ROUND_GAP_MS / 2)
                                  : OCF_NEVER;

@@ -25,7 +25,7 @@ struct observation {
         struct out_channel *channel;
         struct out_request *request;
         enum bus_mode mode;
-        bool gap, has_value, is_telling, was_told_stale;
+        bool is_pinning, gap, has_value, is_telling, was_told_stale;
         uint64_t sequence, due_ms, last_ms;
         uint32_t poll_ms, retry_ms;
         uint8_t *rep; /* the last value, in normal form */
@@ -34,7 +34,21 @@ struct observation {
 
 static void begin(struct observation *o);
 
+/* Whom somebody follows is not pushed out by strangers; under this name. */
+static void pin(struct observation *o, bool wanted) {
+        struct remote_device *d = remotes_find(o->client->remotes, &o->id);
+
+        if (o->is_pinning == wanted)
+                return;
+        if (d && wanted)
+                remote_pin(d);
+        else if (d)
+                remote_unpin(d);
+        o->is_pinning = wanted && d;
+}
+
 static void observation_free(struct observation *o) {
+        pin(o, false);
         list_unlink(&o->link);
         o->client->n_observations--;
         out_cancel(o->request);
@@ -182,6 +196,7 @@ static void begin(struct observation *o) {
         int r;
 
         o->due_ms = OCF_NEVER;
+        pin(o, true);
         out_channel_release(o->channel);
         o->channel = NULL;
         ask.observe = true;

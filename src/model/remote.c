@@ -168,7 +168,7 @@ static bool is_mine(const struct remote_device *d) {
 }
 
 /* Ours is ours, whatever it is told to say of its owner: anybody could have said it. */
-static bool is_needed(const struct remote_device *d) {
+bool remote_is_needed(const struct remote_device *d) {
         return d->n_pins || d->by_hand || d->ownership == REMOTE_MINE || is_mine(d);
 }
 
@@ -181,7 +181,7 @@ static bool make_room(struct remotes *t) {
         LIST_FOR_EACH(i, &t->devices) {
                 struct remote_device *d = LIST_ENTRY(i, struct remote_device, link);
 
-                if ((!oldest || d->last_seen_ms < oldest->last_seen_ms) && !is_needed(d))
+                if ((!oldest || d->last_seen_ms < oldest->last_seen_ms) && !remote_is_needed(d))
                         oldest = d;
         }
         t->n_refused++;
@@ -356,7 +356,8 @@ void remote_pin(struct remote_device *d) {
 }
 
 void remote_unpin(struct remote_device *d) {
-        d->n_pins--;
+        if (d->n_pins) /* it may have been forgotten, and heard again, in between */
+                d->n_pins--;
 }
 
 void remote_set_ownership(struct remote_device *d, enum remote_ownership ownership) {
@@ -461,7 +462,7 @@ void remotes_expire(struct remotes *t, uint64_t now_ms, uint64_t after_ms) {
         LIST_FOR_EACH_SAFE(i, &t->devices) {
                 struct remote_device *d = LIST_ENTRY(i, struct remote_device, link);
 
-                if (!is_needed(d) && now_ms - d->last_seen_ms >= after_ms)
+                if (!remote_is_needed(d) && now_ms - d->last_seen_ms >= after_ms)
                         remote_forget(d);
         }
 }

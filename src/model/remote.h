@@ -154,7 +154,8 @@ uint64_t remotes_refused(const struct remotes *t); /* for which there was no roo
 
 void remote_pin(struct remote_device *d); /* somebody needs it: it stays */
 void remote_unpin(struct remote_device *d);
-void remote_owned_by_us(struct remote_device *d); /* the tool's devices have changed */
+bool remote_is_needed(const struct remote_device *d); /* pinned, ours, or added by hand */
+void remote_owned_by_us(struct remote_device *d);     /* the tool's devices have changed */
 
 /* We have just taken it, or know that it is owned. */
 void remote_is_owned(struct remote_device *d);
