@@ -216,6 +216,64 @@ static void a_leaf_vouches_for_nobody(void **state) {
         pki_free(&forged);
 }
 
+/* What is between a good leaf and our anchor, and may not be. */
+static void an_authority_has_its_limits(void **state) {
+        static const struct {
+                struct pki_what what;
+                bool is_good, has_another_below;
+        } rows[] = {
+                { { .cn = "A", .usage = "critical,keyCertSign", .extended = "", .basic = "critical,CA:TRUE" },
+                  true },
+                { { .cn = "A", .usage = "critical,keyCertSign", .extended = "", .basic = "critical,CA:TRUE" },
+                  true,
+                  true },
+                { { .cn = "A",
+                    .usage = "critical,keyCertSign",
+                    .extended = "",
+                    .basic = "critical,CA:TRUE,pathlen:0" },
+                  true },
+                { { .cn = "A",
+                    .usage = "critical,keyCertSign",
+                    .extended = "",
+                    .basic = "critical,CA:TRUE,pathlen:0" },
+                  false,
+                  true },
+                { { .cn = "A",
+                    .usage = "critical,keyCertSign",
+                    .extended = "",
+                    .basic = "critical,CA:TRUE",
+                    .until_s = PKI_NOW - 10 },
+                  false },
+                { { .cn = "A",
+                    .usage = "critical,digitalSignature",
+                    .extended = "",
+                    .basic = "critical,CA:TRUE" },
+                  false },
+        };
+        const struct pki_what what = { .cn = DEVICE_NAME };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                STACK_OF(X509) *anchors = stack(root.certificate, NULL), *chain;
+                struct pki_one authority, below, leaf;
+                X509 *anchor;
+
+                pki_make(&authority, &rows[i].what, &root, NULL);
+                pki_authority(&below, "B", &authority);
+                pki_make(&leaf, &what, rows[i].has_another_below ? &below : &authority, NULL);
+                chain = stack(leaf.certificate, authority.certificate);
+                if (rows[i].has_another_below)
+                        sk_X509_push(chain, below.certificate);
+                if (!certificate_chain(chain, CERTIFICATE_IDENTITY, anchors, PKI_NOW, &anchor) !=
+                    rows[i].is_good)
+                        fail_msg("row %zu", i);
+                sk_X509_free(chain);
+                sk_X509_free(anchors);
+                pki_free(&authority);
+                pki_free(&below);
+                pki_free(&leaf);
+        }
+}
+
 static void posted_certificates_are_for_us(void **state) {
         const struct pki_what what = { .cn = DEVICE_NAME }, other = { .cn = "uuid:" OTHER };
         struct uuid device = uuid_of(DEVICE);
@@ -324,6 +382,7 @@ int main(void) {
                 cmocka_unit_test(a_name_is_compared_whole),
                 cmocka_unit_test(a_chain_ends_at_one_of_our_anchors),
                 cmocka_unit_test(a_leaf_vouches_for_nobody),
+                cmocka_unit_test(an_authority_has_its_limits),
                 cmocka_unit_test(posted_certificates_are_for_us),
                 cmocka_unit_test(roles_and_their_authorities),
                 cmocka_unit_test(a_request_names_the_device_and_proves_the_key),
