@@ -331,6 +331,12 @@ def certificates_with_each_suite(w):
                 agreed, answer = client(tool, library, *over, "-s", suite, *ours, tool.host.ours, port, "/lamp")
                 equal((agreed["suite"], agreed["peer"], answer["code"]), (suite, f"uuid:{device}", "2.05"), f"{library} {over} {suite}")
             raises(Refused, client, tool, library, *over, "-s", "c0ae", "-a", files / "root.pem", tool.host.ours, port, "/lamp")
+    # 64 KiB of a chain whose beginning would do
+    (files / "long.pem").write_bytes((files / "chain.pem").read_bytes() + (files / "root.pem").read_bytes() * 150)
+    for over, port in (((), dtls), (("-t",), tls)):
+        long = (*over, "-s", "c0ac", "-c", files / "long.pem", "-y", files / "key.pem", "-a", files / "root.pem", tool.host.ours, port, "/lamp")
+        assert "the handshake" in str(raises(Refused, client, tool, "libssl", *long))
+        equal(client(tool, "libssl", *over, "-s", "c0ac", *ours, tool.host.ours, port, "/lamp")[-1]["code"], "2.05")
     # somebody else's authority, the same names
     stranger = Tool(w, tool.host, "stranger")
     theirs = w.directory / "theirs"
