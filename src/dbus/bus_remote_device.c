@@ -322,10 +322,7 @@ void bus_tell_remote(struct bus *b, const struct remote_event *event) {
                 return;
         }
         bus_remote_path(path, &event->was);
-        /* One that went and came again is told as new first, and is there. */
         if (event->news & REMOTE_REMOVED) {
-                if (device_at(b, path))
-                        return;
                 bus_remote_told_removed(b, &event->was);
                 (void)sd_bus_emit_interfaces_removed(b->bus, path, INTERFACE, NULL);
         } else if (event->news & REMOTE_ADDED) {

@@ -41,10 +41,6 @@ static size_t count_objects(const struct remotes *t) {
         return n;
 }
 
-static bool is_needed(const struct remote_device *d) {
-        return d->ownership == REMOTE_MINE || d->by_hand || d->n_pins;
-}
-
 static bool add_node(char **nodes, size_t *n, const char *path) {
         nodes[*n] = strdup(path);
         return nodes[(*n)++];
@@ -71,7 +67,7 @@ static bool add_all_nodes(char **nodes, size_t *n, const struct remotes *t) {
 
         for (int pass = 0; pass < 2; pass++)
                 for (const struct remote_device *d = remotes_first(t); d; d = remotes_after(t, d)) {
-                        if (is_needed(d) == (bool)pass || cost_of(d) > left)
+                        if (remote_is_needed(d) == (bool)pass || cost_of(d) > left)
                                 continue;
                         left -= cost_of(d);
                         if (!add_nodes(nodes, n, d, true))

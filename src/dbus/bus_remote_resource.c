@@ -185,13 +185,11 @@ void bus_remote_resource_tell(struct bus *b, const struct remote_event *event) {
         char path[BUS_PATH_MAX];
 
         bus_remote_resource_path(path, &event->was, event->resource->number);
-        if (event->news & REMOTE_REMOVED) {
-                if (!resource_at(b, path))
-                        (void)sd_bus_emit_interfaces_removed(b->bus, path, INTERFACE, NULL);
-        } else if (event->news & REMOTE_ADDED) {
+        if (event->news & REMOTE_REMOVED)
+                (void)sd_bus_emit_interfaces_removed(b->bus, path, INTERFACE, NULL);
+        else if (event->news & REMOTE_ADDED)
                 (void)sd_bus_emit_object_added(b->bus, path);
-        } else if (event->news & REMOTE_TYPES) {
+        else if (event->news & REMOTE_TYPES)
                 (void)sd_bus_emit_properties_changed(b->bus, path, INTERFACE, "Types", "Interfaces",
                                                      "Discoverable", "Observable", NULL);
-        }
 }

@@ -128,10 +128,9 @@ struct bus_control {
         const char *version;
         uint64_t started_us; /* CLOCK_REALTIME */
         bool allow_insecure;
-        int64_t admin_gid;            /* [Security] AdminGroup=; -1: none */
-        struct bus_security security; /* with the same context */
-        struct bus_client_control
-                client; /* likewise; remotes NULL: there is no client, and none of its objects */
+        int64_t admin_gid;                /* [Security] AdminGroup=; -1: none */
+        struct bus_security security;     /* with the same context */
+        struct bus_client_control client; /* likewise */
 
         uint64_t (*now)(void *context); /* CLOCK_BOOTTIME, ms */
 
