@@ -387,18 +387,36 @@ static void plan_remove_credential(struct obt_flow *f) {
         add_normal(f, 0);
 }
 
-bool obt_plan_provision(struct obt_flow *f) {
-        struct obt_step state;
+/* SRESET does not lead to RFNOP; by way of RFPRO it does (security.md 2.2). */
+static bool plan_state(struct obt_flow *f) {
+        const struct obt_step state = switch_to(0, f->config.state, "state");
 
+        switch (f->config.state) {
+        case SVR_RFNOP:
+                add_provisioning(f, 0);
+                add_normal(f, 0);
+                return true;
+        case SVR_RFPRO:
+        case SVR_SRESET:
+                obt_add(f, &state);
+                return true;
+        case SVR_RESET:
+        case SVR_RFOTM:
+        case _SVR_STATE_N:
+                break;
+        }
+        obt_problem(f, "The states are RFPRO, RFNOP and SRESET");
+        return false;
+}
+
+bool obt_plan_provision(struct obt_flow *f) {
         switch (f->config.operation) {
         case OBT_OWN:
                 break;
         case OBT_RESET:
                 return plan_reset(f);
         case OBT_SET_STATE:
-                state = switch_to(0, f->config.state, "state");
-                obt_add(f, &state);
-                return true;
+                return plan_state(f);
         case OBT_PAIR:
                 return plan_pair(f);
         case OBT_ISSUE_IDENTITY:

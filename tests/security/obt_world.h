@@ -70,6 +70,8 @@ static uint64_t drawn; /* so far: each run draws the same */
 static struct authority *authority;
 static struct uuid tool;
 
+static void (*on_request)(const struct obt_want *w);
+
 static struct {
         enum mishap mishap;
         unsigned turn; /* from 1 */
@@ -285,6 +287,8 @@ static void note(const struct obt_want *w) {
         out.n = strlen(trace);
         if (w->type != OBT_WANT_REQUEST)
                 return;
+        if (on_request)
+                on_request(w);
         if (w->method == COAP_DELETE && strcmp(w->path, "/oic/sec/cred") == 0)
                 assert_memory_equal(w->query, "credid=", 7); /* else all of them go */
         out.n += (size_t)snprintf(trace + out.n, 200, "%s %s %s%s%s ", channels[w->channel],
