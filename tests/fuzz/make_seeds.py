@@ -291,7 +291,7 @@ LIVES = {
 }
 
 
-# ---- two engines of (D)TLS and a network between them, see fuzz_tls_psk.c ----
+# ---- two engines of (D)TLS and a network between them, see tls_pair.h ----
 
 CLIENT, SERVER = 0, 1
 DELIVER, LOSE, ALTER, CUT, DOUBLE, INJECT, WAIT, SAY = range(8)
@@ -350,6 +350,38 @@ TALKS.update({
     + inject(SERVER, bytes.fromhex("16fefd0000000000000005000d10ffffff0002fffffe00000141")) + SHAKE,
     "alert-storm": bytes([STREAM]) + to(SERVER) + inject(CLIENT, bytes.fromhex("15030300020129") * 20),
     "silence": bytes([0]) + to(SERVER) + to(CLIENT) + to(SERVER) + do(WAIT, 31) * 5,
+})
+
+
+# The same with certificates, see fuzz_tls_cert.c: what is wrong with them, and which of the eight suites.
+FORGED, MISTRUSTS, FOR_ANOTHER, ASKS_NOBODY = 2, 4, 8, 16
+LONG_SHAKE = (to(SERVER) + to(CLIENT)) * 10
+
+CHAINS = {}
+for _suite in range(8):
+    CHAINS[f"datagrams-{_suite}"] = bytes([0, _suite]) + LONG_SHAKE + CHAT + CLOSE
+    CHAINS[f"stream-{_suite}"] = bytes([STREAM, _suite]) + LONG_SHAKE + CHAT + CLOSE
+for _flags in range(FORGED, 32, 2):
+    CHAINS[f"flags-{_flags}"] = bytes([_flags, 0]) + LONG_SHAKE + CHAT
+    CHAINS[f"flags-{_flags}-stream"] = bytes([_flags | STREAM, 4]) + LONG_SHAKE + CHAT
+CHAINS.update({
+    "doubled": bytes([0, 4]) + b"".join(to(who, DOUBLE) for who in (1, 0) * 12) + CHAT,
+    "doubled-data": bytes([0, 0]) + LONG_SHAKE + do(SAY, 4) + to(SERVER, DOUBLE) * 3 + do(SAY, 6) * 3 + do(DELIVER, 2 | SERVER) * 4,
+    "late": bytes([0, 6]) + LONG_SHAKE + do(SAY, 4) * 8 + do(DELIVER, 2 | SERVER) * 9,
+    "pieces": bytes([STREAM, 0]) + b"".join(to(who, CUT, at) for at in (1, 60, 128, 250) for who in (1, 0)) * 2 + CHAT,
+    "cut": bytes([0, 0]) + b"".join(to(who, CUT, 200) for who in (1, 0) * 6) + LONG_SHAKE,
+    "altered-chain": bytes([0, 0]) + to(SERVER) + to(CLIENT) + to(SERVER) + alter(CLIENT, 300, 1) + LONG_SHAKE,
+    "altered-chain-stream": bytes([STREAM, 0]) + to(SERVER) + alter(CLIENT, 500, 1) + LONG_SHAKE,
+    **{f"altered-data-{suite}": bytes([0, suite]) + LONG_SHAKE + do(SAY, 8) + alter(SERVER, 60, 128) + do(SAY, 8) + to(SERVER)
+       + do(SAY, 9) + alter(CLIENT, 30, 1) + CHAT for suite in range(8)},
+    "altered-data-stream": bytes([STREAM, 7]) + LONG_SHAKE + do(SAY, 8) + alter(SERVER, 60, 128) + do(SAY, 8) + to(SERVER),
+    "alert-in-clear": bytes([0, 0]) + to(SERVER) + inject(CLIENT, bytes.fromhex("15fefd000000000000000000020228")) + LONG_SHAKE,
+    "alert-in-clear-later": bytes([0, 0]) + LONG_SHAKE + inject(CLIENT, bytes.fromhex("15fefd000000000000000900020228"))
+    + inject(SERVER, bytes.fromhex("15fefd000000000000000900020100")) + CHAT,
+    "alert-storm": bytes([STREAM, 0]) + to(SERVER) + inject(CLIENT, bytes.fromhex("15030300020129") * 20),
+    "large-epoch": bytes([0, 0]) + to(SERVER) + to(CLIENT) + inject(SERVER, bytes.fromhex("16fefdffffffffffffffff0000")) + LONG_SHAKE + CHAT,
+    "hello-later": bytes([0, 0]) + to(SERVER, DOUBLE) + LONG_SHAKE + do(DELIVER, 2 | SERVER) * 3 + CHAT,
+    "silence": bytes([0, 0]) + to(SERVER) + to(CLIENT) + to(SERVER) + do(WAIT, 31) * 5,
 })
 
 
@@ -485,7 +517,7 @@ NETWORKS = {
 
 def main():
     root = pathlib.Path(sys.argv[1])
-    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("sessions", VISITS),
+    for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("tls_cert", CHAINS), ("sessions", VISITS),
                         ("remote", NETWORKS)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
