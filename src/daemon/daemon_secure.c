@@ -284,6 +284,8 @@ static void creds_changed(void *context, uint16_t device) {
 
         if (d->link)
                 secure_link_check(d->link, device);
+        if (d->client) /* a role may have been added */
+                outgoing_creds_changed(client_outgoing(d->client), device);
 }
 
 static void transfer_done(void *context, uint16_t device) {

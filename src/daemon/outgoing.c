@@ -767,6 +767,18 @@ void outgoing_opened(struct outgoing *o, const struct session *s) {
                 o->config.opened(o->config.context, c, s);
 }
 
+void outgoing_creds_changed(struct outgoing *o, uint16_t device) {
+        LIST_FOR_EACH(i, &o->channels) {
+                struct out_channel *c = LIST_ENTRY(i, struct out_channel, link);
+                const struct session *s = c->spec.kind == OUT_CREDENTIAL && c->spec.device == device
+                                                  ? out_channel_session(c)
+                                                  : NULL;
+
+                if (s && o->config.opened)
+                        o->config.opened(o->config.context, c, s);
+        }
+}
+
 void outgoing_closed(struct outgoing *o, const struct session *s) {
         struct out_channel *c = channel_of(o, s);
 

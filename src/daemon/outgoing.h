@@ -127,6 +127,8 @@ void outgoing_opened(struct outgoing *o, const struct session *s);   /* sessions
 void outgoing_closed(struct outgoing *o, const struct session *s);   /* any session */
 void outgoing_failed(struct outgoing *o, const struct session *s);
 
+void outgoing_creds_changed(struct outgoing *o, uint16_t device); /* opened() again, for its sessions */
+
 void outgoing_wake(struct outgoing *o); /* the loop turned */
 uint64_t outgoing_deadline(const struct outgoing *o);
 
