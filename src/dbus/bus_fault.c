@@ -6,15 +6,15 @@
 #include <string.h>
 
 #define PREFIX   BUS_NAME ".Error."
-#define TEXT_MAX 1024
+#define TEXT_MAX BUS_SENTENCE_MAX
 
-/* A sentence may repeat what a caller said, cut anywhere; the bus takes no halves of characters. */
-static void make_text(char *s) {
-        if (utf8_is_valid(span_of_string(s), UTF8_BUS))
-                return;
-        for (; *s; s++)
-                if (*s & 0x80)
-                        *s = '?';
+const char *bus_sentence(char buf[static BUS_SENTENCE_MAX], const char *text) {
+        snprintf(buf, BUS_SENTENCE_MAX, "%s", text);
+        if (!utf8_is_valid(span_of_string(buf), UTF8_BUS))
+                for (char *s = buf; *s; s++)
+                        if (*s & 0x80)
+                                *s = '?';
+        return buf;
 }
 
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text) {
@@ -22,9 +22,7 @@ int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text) {
         char name[64], sentence[TEXT_MAX];
 
         snprintf(name, sizeof(name), PREFIX "%s", row->name);
-        snprintf(sentence, sizeof(sentence), "%s", text ? text : row->text);
-        make_text(sentence);
-        return sd_bus_reply_method_errorf(m, name, "%s", sentence);
+        return sd_bus_reply_method_errorf(m, name, "%s", bus_sentence(sentence, text ? text : row->text));
 }
 
 int bus_reply_refusal(sd_bus_message *m, const struct model_refusal *refusal) {

@@ -108,11 +108,11 @@ int bus_job_started(struct bus *b, const struct bus_client *client, uint32_t num
 
 static void tell_finished(struct bus *b, const char *path, const struct bus_job *job) {
         sd_bus_message *m = NULL;
-        char device[BUS_PATH_MAX];
+        char device[BUS_PATH_MAX], sentence[BUS_SENTENCE_MAX];
         int r = sd_bus_message_new_signal(b->bus, &m, path, INTERFACE, "Finished");
 
         if (r >= 0)
-                r = sd_bus_message_append(m, "bs", (int)job->succeeded, job->message);
+                r = sd_bus_message_append(m, "bs", (int)job->succeeded, bus_sentence(sentence, job->message));
         if (r >= 0)
                 r = uuid_is_nil(&job->result)
                             ? sd_bus_message_append(m, "a{sv}", 0)
@@ -205,6 +205,7 @@ static int on_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static int text(sd_bus *bus, const char *path, const char *interface, const char *property,
                 sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        char sentence[BUS_SENTENCE_MAX];
         struct bus_job job;
 
         if (!job_at(userdata, path, &job))
@@ -213,8 +214,8 @@ static int text(sd_bus *bus, const char *path, const char *interface, const char
                 return sd_bus_message_append_basic(reply, 's', job.operation);
         if (strcmp(property, "State") == 0)
                 return sd_bus_message_append_basic(reply, 's', job.state);
-        return sd_bus_message_append_basic(reply, 's',
-                                           strcmp(property, "Step") == 0 ? job.step : job.message);
+        return sd_bus_message_append_basic(
+                reply, 's', bus_sentence(sentence, strcmp(property, "Step") == 0 ? job.step : job.message));
 }
 
 static int number(sd_bus *bus, const char *path, const char *interface, const char *property,

@@ -156,7 +156,11 @@ bool bus_client_may_take_descriptor(struct bus_client *c);
 void bus_client_was_sent_descriptor(struct bus_client *c);
 void bus_ping_next(struct bus *b); /* somebody has answered, or left */
 
-/* bus_fault.c; all return 0, or a negative errno of sd-bus */
+/* bus_fault.c: a sentence may repeat what somebody said, cut anywhere; the bus takes no halves of characters
+ */
+#define BUS_SENTENCE_MAX 1024
+const char *bus_sentence(char buf[static BUS_SENTENCE_MAX], const char *text); /* returns buf */
+/* All return 0, or a negative errno of sd-bus. */
 int bus_reply_fault(sd_bus_message *m, enum fault fault, const char *text);
 int bus_reply_refusal(sd_bus_message *m, const struct model_refusal *refusal);
 int bus_reply_invalid(sd_bus_message *m, const char *format, ...) OCF_PRINTF(2, 3);

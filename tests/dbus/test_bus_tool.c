@@ -321,6 +321,11 @@ static void job_goes_on_and_ends(void **state) {
         assert_error(world_call(w, client, ROOT "/job/1", JOB, "Cancel", ""), SD_BUS_ERROR_UNKNOWN_OBJECT,
                      "");
 
+        world_job(w, 3, "running",
+                  "half a character \xc3"); /* a sentence may repeat what a device said, and be cut */
+        assert_text(w, client, ROOT "/job/3", JOB, "Step", 's', "half a character ?");
+        world_job_forget(w, 3);
+
         world_job(w, 2, "failed", "access"); /* over before it was ever told of */
         world_settle(w);
         assert_int_equal(f.n, 2);
