@@ -1,4 +1,5 @@
 #include "base/memory.h"
+#include "daemon/key_opening.h"
 #include "daemon/secure_private.h"
 #include "security/identity_key.h"
 
@@ -15,10 +16,11 @@
  * told and then not offered: the device can be owned in other ways.
  */
 
-#define FILE_MAX 16384
-#define NOTICE   "ManufacturerKey"
+#define FILE_MAX       16384
+#define OPENING_MAX_MS 10000u /* for the device that a key is in, when we start */
+#define NOTICE         "ManufacturerKey"
 
-#define FOLLOWS  " Until then nobody can take ownership by the manufacturer's certificate; all else is served."
+#define FOLLOWS        " Until then nobody can take ownership by the manufacturer's certificate; all else is served."
 
 static int read_file(const char *path, char **ret) {
         int fd = open(path, O_RDONLY | O_CLOEXEC), r = 0;
@@ -82,25 +84,7 @@ static int key_of_file(struct secure *s, EVP_PKEY **ret) {
         return -EINVAL;
 }
 
-static void tell_provided(struct secure *s, int outcome, const char *detail) {
-        static const struct {
-                const char *state, *next;
-        } lines[] = {
-                [PROVIDED_KEY_E_NO_PROVIDER] = { "OpenSSL has no such provider here",
-                                                 "Install it (tpm2 is Debian's tpm2-openssl; an engine, as "
-                                                 "Debian "
-                                                 "has it for pkcs11, is no provider)" },
-                [PROVIDED_KEY_E_PROVIDER] = { "the provider does not start",
-                                              "See that its device is there, and that the unit may use it "
-                                              "and "
-                                              "names it (ocfd-security(7), KEYS IN HARDWARE)" },
-                [PROVIDED_KEY_E_NO_KEY] = { "the provider has no private key of this name that needs no "
-                                            "password",
-                                            "Put the key there, or correct the name" },
-                [PROVIDED_KEY_E_CURVE] = { "it is no key on P-256", "Make one there that is" },
-                [PROVIDED_KEY_E_SIGN] = { "it does not sign",
-                                          "See that it may sign with ECDSA, and needs no password" },
-        };
+static void tell_provided(struct secure *s, const char *state, const char *detail, const char *next) {
         const struct config *c = s->config.config;
         char text[1280];
 
@@ -108,21 +92,38 @@ static void tell_provided(struct secure *s, int outcome, const char *detail) {
                 text, sizeof(text),
                 "ManufacturerKey=%.200s cannot be used with ManufacturerKeyProvider=%.64s: %s%s%s%s. %s, and "
                 "restart ocfd." FOLLOWS,
-                c->manufacturer_key, c->manufacturer_key_provider, lines[outcome].state, *detail ? " (" : "",
-                detail, *detail ? ")" : "", lines[outcome].next);
+                c->manufacturer_key, c->manufacturer_key_provider, state, *detail ? " (" : "", detail,
+                *detail ? ")" : "", next);
         tell(s, text);
 }
 
 static int key_of_provider(struct secure *s, EVP_PKEY **ret) {
+        static const struct {
+                const char *state, *next;
+        } lines[] = {
+                [PROVIDED_KEY_E_NO_PROVIDER] = { "OpenSSL has no such provider here",
+                                                 "Install it (tpm2 is in tpm2-openssl; an engine is none)" },
+                [PROVIDED_KEY_E_PROVIDER] = { "the provider does not start",
+                                              "See that its device is there (ocfd-security(7) has how)" },
+                [PROVIDED_KEY_E_NO_KEY] = { "it has no private key of this name without a password",
+                                            "Put the key there, or correct the name" },
+                [PROVIDED_KEY_E_CURVE] = { "it is no key on P-256", "Make one there that is" },
+                [PROVIDED_KEY_E_SIGN] = { "it does not sign",
+                                          "See that it may sign with ECDSA, and needs no password" },
+        };
         const struct config *c = s->config.config;
         char detail[PROVIDED_KEY_DETAIL];
-        int r = provided_key_open(&s->manufacturer_key, c->manufacturer_key_provider, c->manufacturer_key,
-                                  detail);
+        int r = key_opening(&s->manufacturer_key, c->manufacturer_key_provider, c->manufacturer_key,
+                            OPENING_MAX_MS, detail);
 
         (void)close_range(3, UINT32_MAX,
                           CLOSE_RANGE_CLOEXEC); /* a provider's device is not for our children */
-        if (r > 0)
-                tell_provided(s, r, detail);
+        if (r == -ETIMEDOUT)
+                tell_provided(s, "its device does not answer", "", "See what is wrong with it");
+        else if (r < 0 && r != -ENOMEM)
+                tell_provided(s, strerror(-r), "", "Try again");
+        else if (r > 0)
+                tell_provided(s, lines[r].state, detail, lines[r].next);
         if (r)
                 return r < 0 ? r : -EINVAL;
         *ret = provided_key(s->manufacturer_key);

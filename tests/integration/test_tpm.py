@@ -277,6 +277,12 @@ def a_tpm_that_hangs(w):
     assert time.monotonic() - began < 9 * SLOW
     assert "is still at work" in w.ocfd.output()
     equal(factory.relay.n_commands, n_commands, "one command that hangs")
+    began = time.monotonic()
+    w.start_ocfd()
+    assert time.monotonic() - began < 15 * SLOW
+    assert "its device does not answer" in notices(w)["ManufacturerKey"]
+    equal(w.peer().get("/oic/d").code, "2.05")
+    w.stop_ocfd()
     factory.relay.hangs = False
     w.start_ocfd()
     [again] = eventually(tool.unowned, "it is there again", 20)
