@@ -1,7 +1,7 @@
 /*
  * What the files of the engine with certificates share: tls_cert.c has the
- * association, tls_cert_context.c what is shown and believed, tls_cert_work.c
- * the steps of a slow key.
+ * association, tls_cert_bio.c what goes in and out of libssl, tls_cert_context.c
+ * what is shown and believed, tls_cert_work.c the steps of a slow key.
  */
 #ifndef OCF_SECURITY_TLS_CERT_PRIVATE_H
 #define OCF_SECURITY_TLS_CERT_PRIVATE_H
@@ -76,6 +76,9 @@ void tls_cert_take(struct tls_cert *c, const struct tls_cert_outcome *o); /* wha
 void tls_cert_end(struct tls_cert *c, enum tls_failure failure, const char *problem);
 void tls_cert_follow_time(struct tls_cert *c, uint64_t now_ms);
 void tls_cert_free_bytes(struct tls_cert_bytes *first);
+
+/* tls_cert_bio.c; NULL: no memory */
+BIO *tls_cert_bio(struct tls_cert *c);
 
 /* tls_cert_context.c: as libssl calls it when it has a peer's chain. */
 int tls_cert_on_verify(X509_STORE_CTX *store, void *context);
