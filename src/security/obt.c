@@ -401,6 +401,7 @@ void obt_flow_cancel(struct obt_flow *f) {
                 return;
         }
         f->is_checking = false;
+        f->owned_sent |= s && s->is_point_of_no_return && f->is_written;
         fail(f);
 }
 

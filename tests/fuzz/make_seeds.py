@@ -514,11 +514,70 @@ NETWORKS = {
     "deep": hear(RES_WHOLE, b"\x81" * 15 + b"\x80") + hear(RES_WHOLE, b"\x9f" * 40),
 }
 
+# ---- what devices answer to the onboarding tool: a flow, its number and state, then a byte for each thing it wants ----
+
+OWN, RESET, SET_STATE, PAIR, IDENTITY, ROLES, ANCHOR, ACCESS, NO_ACCESS, NO_CREDENTIAL, CLOUD, DOMAIN = range(12)
+DONE, A_CODE, SILENCE, A_DOXM, A_STATE, SOME_CREDS, A_CSR, SOME_BYTES = range(8)
+STOP = b"\x80"
+
+
+def flow(operation, *answers, state=0, number=0, certificate=False):
+    return bytes([operation + 12 * 11 if certificate else operation, state, number]) + b"".join(answers)
+
+
+def yes(n=1):
+    return bytes([DONE]) * n
+
+
+def oxms_of(bits):
+    return bytes([A_DOXM, bits])
+
+
+def in_state(state):
+    return bytes([A_STATE, state + 2])
+
+
+def creds_of(*entries):
+    return bytes([SOME_CREDS, len(entries)]) + b"".join(bytes([credid + 4 << 3 | who]) for credid, who in entries)
+
+
+LOST = bytes([SILENCE])
+CSR = bytes([A_CSR, 0])
+ANSWERS = {
+    "own": flow(OWN, oxms_of(1), yes(40)),
+    "own-pin": flow(OWN, oxms_of(2), yes(), b"\x08", b"\x02", yes(40)),
+    "own-manufacturer": flow(OWN, oxms_of(4), yes(), b"\x04", yes(40)),
+    "own-certificate": flow(OWN, oxms_of(1), yes(15), CSR, yes(20), certificate=True),
+    "own-refused": flow(OWN, oxms_of(1), yes(6), bytes([A_CODE, 0x83]), yes(20)),
+    "own-lost": flow(OWN, oxms_of(1), yes(11), LOST, yes(), in_state(1), LOST, oxms_of(8), yes(20)),
+    "own-lost-but-owned": flow(OWN, oxms_of(1), yes(12), LOST, yes(), in_state(2), yes(20)),
+    "own-lost-and-free": flow(OWN, oxms_of(1), yes(11), LOST, yes(), LOST, oxms_of(0), yes(20)),
+    "own-cancelled": flow(OWN, oxms_of(1), yes(13), STOP, yes(20)),
+    "own-late": flow(OWN, oxms_of(1), yes(12), *[LOST + yes() + in_state(2)] * 5, LOST * 20),
+    "reset": flow(RESET, yes(5)),
+    "reset-lost": flow(RESET, LOST, yes(), LOST, yes(), LOST, yes(), oxms_of(0), yes(5)),
+    "reset-cancelled": flow(RESET, LOST, yes(), STOP, LOST * 9),
+    "soft": flow(SET_STATE, LOST, yes(), in_state(4), state=4),
+    "pair": flow(PAIR, creds_of((1, 0)), creds_of((2, 1)), yes(10)),
+    "half-a-pair": flow(PAIR, creds_of((1, 1)), creds_of((2, 0)), yes(3), LOST, yes(), creds_of((1, 1), (9, 1)), yes(2), creds_of((2, 0)), yes(5)),
+    "identity": flow(IDENTITY, oxms_of(1), yes(2), CSR, yes(9)),
+    "roles": flow(ROLES, oxms_of(1), yes(2), bytes([A_CSR, 4]), yes(9)),
+    "another-csr": flow(ROLES, oxms_of(1), yes(2), bytes([A_CSR, 3, 99]), yes(9)),
+    "anchor": flow(ANCHOR, yes(9)),
+    "access": flow(ACCESS, yes(), LOST, yes(9)),
+    "no-access": flow(NO_ACCESS, yes(9), number=7),
+    "no-credential": flow(NO_CREDENTIAL, creds_of((7, 1)), yes(9), number=7),
+    "the-owners": flow(NO_CREDENTIAL, creds_of((7, 2)), yes(9), number=7),
+    "cloud": flow(CLOUD, yes(9)),
+    "domain": flow(DOMAIN, LOST, yes(), LOST, yes(9)),
+    "nonsense": flow(NO_CREDENTIAL, bytes([SOME_BYTES, 9]) + b"\xa1\x65creds\x81\xa0", yes(9), number=7),
+}
+
 
 def main():
     root = pathlib.Path(sys.argv[1])
     for name, files in (("coap_message", MESSAGES), ("coap_endpoint", SCRIPTS), ("svr", LIVES), ("tls_psk", TALKS), ("tls_cert", CHAINS), ("sessions", VISITS),
-                        ("remote", NETWORKS)):
+                        ("remote", NETWORKS), ("obt", ANSWERS)):
         (root / name).mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             (root / name / file).write_bytes(content)
