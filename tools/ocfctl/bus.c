@@ -175,7 +175,7 @@ int bus_find_resource(struct ctl *c, const char *href, char **ret_path) {
 
 /* ---- devices ---- */
 
-static bool is_meant(const char *wanted, const char *path, const json_t *device) {
+bool bus_is_meant(const char *wanted, const char *path, const json_t *device) {
         size_t n = strlen(wanted);
         char numbered[64];
 
@@ -201,7 +201,7 @@ int bus_find_device(struct ctl *c, char **ret_path) {
         json_object_foreach(objects, path, interfaces) {
                 const json_t *device = json_object_get(interfaces, "org.ocfd.Device1");
 
-                if (device && is_meant(c->device, path, device)) {
+                if (device && bus_is_meant(c->device, path, device)) {
                         found = path;
                         n_found++;
                 }

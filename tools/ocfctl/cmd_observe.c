@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "client_value.h"
 #include "ctl.h"
+#include "remote.h"
 
 #include <errno.h>
 
@@ -66,12 +67,17 @@ int cmd_observe(struct ctl *c) {
         struct follow f = { .ctl = c };
         struct ocf_observation *observation;
         char *device = NULL, *uri = NULL;
+        bool is_local = true;
         int code = take_href(c, &f.href), r;
 
         if (!code && c->n_args)
                 code = usage(c, "\"%s\" is one argument too many", c->args[0]);
         if (!code)
                 code = bus_open(c);
+        if (!code)
+                code = remote_is_local(c, &is_local);
+        if (!code && !is_local)
+                return remote_observe(c, c->device, f.href);
         if (!code)
                 code = bus_find_device(c, &device);
         if (code)

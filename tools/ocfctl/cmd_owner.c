@@ -1,3 +1,4 @@
+#include "remote.h"
 #include "security.h"
 
 #include <stdio.h>
@@ -91,11 +92,18 @@ int cmd_reset(struct ctl *c) {
         json_t *device = NULL, *security = NULL;
         sd_bus_message *reply = NULL;
         char *path = NULL;
+        bool is_local = true;
         int code;
 
         if (c->n_args)
                 c->device = c->args[0];
-        code = security_find_device(c, &path);
+        code = bus_open(c);
+        if (!code)
+                code = remote_is_local(c, &is_local);
+        if (!code && !is_local)
+                return tool_reset(c, c->device);
+        if (!code)
+                code = security_find_device(c, &path);
         if (!code)
                 code = objects_properties(c, path, "org.ocfd.Device1", &device);
         if (!code)

@@ -1,3 +1,4 @@
+#include "remote.h"
 #include "security.h"
 
 #include <stdio.h>
@@ -54,7 +55,15 @@ int cmd_cred(struct ctl *c) {
         static const char *const headers[] = { "ID", "SUBJECT", "KIND", "USAGE", "ROLE", "PERIOD" };
         json_t *resource = NULL, *all, *one;
         size_t n;
-        int code = wants_verb(c, "list");
+        int code;
+
+        if (strcmp(c->args[0], "remove") == 0)
+                return tool_cred_remove(c);
+        code = wants_verb(c, "list");
+        if (!code && c->n_args == 2)
+                c->device = c->args[1];
+        else if (!code && c->n_args > 2)
+                code = usage(c, "\"%s\" is one argument too many", c->args[2]);
 
         if (!code)
                 code = security_read(c, "/oic/sec/cred", &resource);
@@ -165,8 +174,7 @@ static void print_entries(struct ctl *c, const json_t *entries) {
 static int list_entries(struct ctl *c) {
         json_t *resource = NULL, *all, *one;
         size_t n;
-        int code = c->n_args > 1 ? usage(c, "\"%s\" is one argument too many", c->args[1])
-                                 : security_read(c, "/oic/sec/acl2", &resource);
+        int code = security_read(c, "/oic/sec/acl2", &resource);
 
         if (code)
                 return code;
@@ -218,8 +226,15 @@ static int check_entry(struct ctl *c) {
 int cmd_acl(struct ctl *c) {
         if (strcmp(c->args[0], "check") == 0)
                 return check_entry(c);
-        return strcmp(c->args[0], "list") == 0 ? list_entries(c)
-                                               : usage(c, "\"%s\" is neither list nor check", c->args[0]);
+        if (strcmp(c->args[0], "add") == 0 || strcmp(c->args[0], "remove") == 0)
+                return tool_acl(c);
+        if (strcmp(c->args[0], "list") == 0 && c->n_args == 2)
+                c->device = c->args[1];
+        else if (strcmp(c->args[0], "list") == 0 && c->n_args > 2)
+                return usage(c, "\"%s\" is one argument too many", c->args[2]);
+        return strcmp(c->args[0], "list") == 0
+                       ? list_entries(c)
+                       : usage(c, "\"%s\" is not list, check, add or remove", c->args[0]);
 }
 
 /* ---- audit ---- */

@@ -8,6 +8,8 @@
  *     bus.c       the daemon over the bus, and what errors mean
  *     objects.c   the daemon's objects as JSON
  *     security.c  whose the devices are, and what only administrators may
+ *     remote.c    other devices on the network
+ *     job.c       what the onboarding tool does with them
  *     keyvalue.c  key=value
  *     output.c    tables and JSON
  */
@@ -43,9 +45,9 @@ struct ctl {
         /* of some */
         const char *types[OCFCTL_STRINGS_MAX], *interfaces[OCFCTL_STRINGS_MAX];
         size_t n_types, n_interfaces;
-        const char *name, *query;
+        const char *name, *query, *method, *pin;
         uint64_t linger_ms;
-        bool is_insecure, is_all, is_yes, is_help;
+        bool is_insecure, is_all, is_yes, is_help, has_timeout, has_no_certificate, is_forced;
 
         const struct command *command;
         char **args;
@@ -64,6 +66,9 @@ enum {
         OPTION_QUERY = 1 << 6,
         OPTION_ALL = 1 << 7,
         OPTION_YES = 1 << 8,
+        OPTION_METHOD = 1 << 9,  /* --method, --pin, --no-certificate, --all of devices */
+        OPTION_DOMAIN = 1 << 10, /* --name of the domain */
+        OPTION_FORCE = 1 << 11,
 };
 
 struct command {
@@ -95,6 +100,21 @@ int cmd_audit(struct ctl *c);
 int cmd_sessions(struct ctl *c);
 int cmd_store(struct ctl *c);
 int cmd_doctor(struct ctl *c);
+int cmd_discover(struct ctl *c);
+int cmd_devices(struct ctl *c);
+int cmd_info(struct ctl *c);
+int cmd_add(struct ctl *c);
+int cmd_wait(struct ctl *c);
+int cmd_create(struct ctl *c);
+int cmd_delete(struct ctl *c);
+int cmd_init(struct ctl *c);
+int cmd_own(struct ctl *c);
+int cmd_pair(struct ctl *c);
+int cmd_cert(struct ctl *c);
+int cmd_state(struct ctl *c);
+int cmd_domain(struct ctl *c);
+int cmd_cloud(struct ctl *c);
+int cmd_jobs(struct ctl *c);
 /* Takes [DEVICE] HREF from the front of the arguments. Return: exit code. */
 int take_href(struct ctl *c, const char **ret);
 
@@ -116,6 +136,8 @@ const char *bus_name(const struct ctl *c); /* "the system bus" */
 int bus_find_resource(struct ctl *c, const char *href, char **ret_path);
 /* "the first one" is "/"; else by path, number, name or the beginning of the id. */
 int bus_find_device(struct ctl *c, char **ret_path);
+bool bus_is_meant(const char *wanted, const char *path,
+                  const json_t *device); /* a Device1, by what was typed */
 
 /* objects.c. {path: {interface: {property: value}}} of all objects below /org/ocfd. */
 int objects_get(struct ctl *c, json_t **ret);

@@ -26,6 +26,10 @@ enum {
         OPT_QUERY,
         OPT_ALL,
         OPT_YES,
+        OPT_METHOD,
+        OPT_PIN,
+        OPT_NO_CERTIFICATE,
+        OPT_FORGET,
 };
 
 static const struct row {
@@ -58,6 +62,14 @@ static const struct row {
         { "query", "QUERY", "further query, such as x=y&z=1", OPT_QUERY, OPTION_QUERY },
         { "all", NULL, "the resources of ocfd itself, too", OPT_ALL, OPTION_ALL },
         { "yes", NULL, "do it without asking", OPT_YES, OPTION_YES },
+        { "method", "METHOD", "just-works, random-pin or manufacturer-certificate; default: the best one",
+          OPT_METHOD, OPTION_METHOD },
+        { "pin", "PIN", "the PIN that the device shows; else you are asked for it", OPT_PIN, OPTION_METHOD },
+        { "no-certificate", NULL, "give it no identity certificate", OPT_NO_CERTIFICATE, OPTION_METHOD },
+        { "all", NULL, "each device that nobody owns", OPT_ALL, OPTION_METHOD },
+        { "name", "NAME", "name of the security domain", OPT_NAME, OPTION_DOMAIN },
+        { "forget", NULL, "drop the key of a device that is gone for good, without asking the device",
+          OPT_FORGET, OPTION_FORCE },
 };
 
 int usage(const struct ctl *c, const char *format, ...) {
@@ -144,6 +156,19 @@ static int take(struct ctl *c, int option) {
         case OPT_TIMEOUT:
                 if (!seconds(optarg, 60, &c->timeout_ms) || !c->timeout_ms)
                         return usage(c, "--timeout %s: seconds, at most 60, such as 0.5", optarg);
+                c->has_timeout = true;
+                return -1;
+        case OPT_METHOD:
+                c->method = optarg;
+                return -1;
+        case OPT_PIN:
+                c->pin = optarg;
+                return -1;
+        case OPT_NO_CERTIFICATE:
+                c->has_no_certificate = true;
+                return -1;
+        case OPT_FORGET:
+                c->is_forced = true;
                 return -1;
         case OPT_JSON:
                 c->is_json = true;

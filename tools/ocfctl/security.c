@@ -1,4 +1,5 @@
 #include "security.h"
+#include "remote.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -81,8 +82,15 @@ json_t *security_json(const json_t *p) {
 int security_read(struct ctl *c, const char *href, json_t **ret) {
         sd_bus_message *reply = NULL;
         char *path = NULL;
-        int code = security_find_device(c, &path), r;
+        bool is_local = true;
+        int code = bus_open(c), r;
 
+        if (!code)
+                code = remote_is_local(c, &is_local);
+        if (!code && !is_local)
+                return remote_get(c, c->device, href, ret);
+        if (!code)
+                code = security_find_device(c, &path);
         if (!code)
                 code = security_call(c, &reply, path, "Read", "s", href);
         if (!code) {
