@@ -51,7 +51,7 @@ class Tool:
         return lines
 
     def unowned(self, **more):
-        return [line["device"] for line in self("discover", "false", seconds=2 * SLOW, **more)]
+        return [line["device"] for line in self("discover", "false", seconds=3 * SLOW, **more)]  # answers take up to 2
 
     def own(self, device, *more, **options):
         """Return: the steps as they were answered."""
