@@ -218,9 +218,12 @@ def a_key_that_cannot_be_opened(w):
         ({"ManufacturerCertificate": other / "device.pem"}, r"ManufacturerCertificate=.*device.pem .*whose first certificate"),
         ({"ManufacturerCertificate": "/nothing/there"}, r"/nothing/there cannot be used: No such file"),
         ({"ManufacturerKey": None}, "go together"),
+        ({"ManufacturerKey": other / "device.pem", "ManufacturerKeyProvider": None}, "device.pem cannot be used: it is no private key on P-256"),
+        ({"ManufacturerKey": "/nothing/there", "ManufacturerKeyProvider": None}, "/nothing/there cannot be used: No such file"),
+        ({"ManufacturerKey": other / "device.key", "ManufacturerKeyProvider": None}, "whose first certificate"),
     )
     for changed, wanted in rows:
-        w.configure(Security=factory.settings(**{"key": f"handle:{HANDLE}", **changed}) if "ManufacturerKey" not in changed else {**factory.settings(), **changed})
+        w.configure(Security={**factory.settings(), **changed})
         w.start_ocfd()
         text = notices(w)["ManufacturerKey"]
         assert re.search(wanted, text), text
