@@ -1,43 +1,25 @@
-#include "base/utf8.h"
 #include "client_private.h"
 
 #include <errno.h>
 #include <string.h>
 
 /*
- * Requests to resources of others: GetResource, then the method on the object
- * it names. Each ends with exactly one callback: with the answer, when its time
+ * Requests to resources of others: their object is asked for, then the method
+ * is called on it. Each ends with exactly one callback: with the answer, when its time
  * is over, when the daemon or the bus goes, or when the client is freed.
  */
 
 /* The daemon says itself that time is up; this much later we no longer believe that it will. */
-#define GRACE_US 2000000u
-
-int uri_split(const char *uri, char **ret_href, char **ret_query) {
-        OCF_CLEANUP(ocf_freep) char *href = NULL;
-        OCF_CLEANUP(ocf_freep) char *query = NULL;
-        const char *mark;
-
-        if (!uri || uri[0] != '/' || !utf8_is_valid(span_of_string(uri), UTF8_BUS))
-                return -EINVAL;
-        mark = strchr(uri, '?');
-        href = ocf_duplicate_span_as_string(span_of(uri, mark ? (size_t)(mark - uri) : strlen(uri)));
-        query = mark && mark[1] ? ocf_duplicate_string(mark + 1) : NULL;
-        if (!href || (mark && mark[1] && !query))
-                return -ENOMEM;
-        *ret_href = href;
-        *ret_query = query;
-        href = query = NULL;
-        return 0;
-}
+#define GRACE_US          2000000u
+#define LOCAL_TIMEOUT_MS  5000u
+#define REMOTE_TIMEOUT_MS 15000u
 
 /* ---- made and ended ---- */
 
 static void call_free(struct call *call) {
         list_unlink(&call->link);
         sd_bus_slot_unref(call->slot);
-        ocf_free(call->href);
-        ocf_free(call->query);
+        target_clear(&call->target);
         ocf_free((void *)call->payload.data);
         ocf_free(call);
 }
@@ -55,6 +37,13 @@ static void finish(struct call *call, int result, const char *text, const struct
         fn(userdata, result, text, value);
 }
 
+/* Another device may have to wake up, and a session with it to be made. */
+static uint64_t timeout_of(const struct call *call) {
+        if (call->client->timeout_ms)
+                return call->client->timeout_ms;
+        return call->target.device ? REMOTE_TIMEOUT_MS : LOCAL_TIMEOUT_MS;
+}
+
 static int call_new(struct ocf_client *c, enum ocf_method method, const char *uri,
                     const struct ocf_value *value, ocf_answer_fn fn, void *userdata) {
         OCF_CLEANUP(call_freep) struct call *call = NULL;
@@ -68,7 +57,7 @@ static int call_new(struct ocf_client *c, enum ocf_method method, const char *ur
         if (!call)
                 return -ENOMEM;
         list_init(&call->link);
-        r = uri_split(uri, &call->href, &call->query);
+        r = target_parse(&call->target, uri);
         if (!r && value)
                 r = value_to_rep(value, &call->payload);
         if (r)
@@ -77,7 +66,7 @@ static int call_new(struct ocf_client *c, enum ocf_method method, const char *ur
         call->method = method;
         call->fn = fn;
         call->userdata = userdata;
-        call->due_us = client_now_us() + c->timeout_ms * 1000;
+        call->due_us = client_now_us() + timeout_of(call) * 1000;
         list_link_tail(&c->calls, &call->link);
         call = NULL;
         client_wake(c);
@@ -85,19 +74,6 @@ static int call_new(struct ocf_client *c, enum ocf_method method, const char *ur
 }
 
 /* ---- on the bus ---- */
-
-int call_get_resource(struct ocf_client *c, sd_bus_slot **slot, const char *href, sd_bus_message_handler_t fn,
-                      void *userdata) {
-        sd_bus_message *m = NULL;
-        int r = message_new(c, &m, BUS_ROOT, BUS_MANAGER, "GetResource");
-
-        if (r >= 0)
-                r = sd_bus_message_append(m, "os", c->device, href);
-        if (r >= 0)
-                r = sd_bus_call_async(c->bus, slot, m, fn, userdata, 0);
-        sd_bus_message_unref(m);
-        return r < 0 ? r : 0;
-}
 
 static void fail(struct call *call, int error) {
         finish(call, error == -ENOMEM ? error : OCF_E_UNAVAILABLE, "The request cannot be sent over the bus",
@@ -128,8 +104,11 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 static int append_options(sd_bus_message *m, const struct call *call, uint32_t timeout_ms) {
         int r = sd_bus_message_open_container(m, 'a', "{sv}");
 
-        if (r >= 0 && call->query)
-                r = sd_bus_message_append(m, "{sv}", "query", "s", call->query);
+        /* RemoteDevice1 has no Create: that is an update through this interface */
+        if (r >= 0 && call->target.device && call->method == OCF_CREATE)
+                r = sd_bus_message_append(m, "{sv}", "interface", "s", "oic.if.create");
+        if (r >= 0 && call->target.query)
+                r = sd_bus_message_append(m, "{sv}", "query", "s", call->target.query);
         if (r >= 0)
                 r = sd_bus_message_append(m, "{sv}", "timeout_ms", "u", timeout_ms ? timeout_ms : 1u);
         return r < 0 ? r : sd_bus_message_close_container(m);
@@ -143,10 +122,14 @@ static int ask(struct call *call, const char *path) {
                 [OCF_DELETE] = "Delete",
         };
         struct ocf_client *c = call->client;
+        bool is_remote = call->target.device;
+        const char *member = is_remote && call->method == OCF_CREATE ? "Update" : members[call->method];
         uint64_t now_us = client_now_us(), left_us = call->due_us > now_us ? call->due_us - now_us : 0;
         sd_bus_message *m = NULL;
-        int r = message_new(c, &m, path, BUS_RESOURCE, members[call->method]);
+        int r = message_new(c, &m, path, is_remote ? BUS_REMOTE : BUS_RESOURCE, member);
 
+        if (r >= 0 && is_remote)
+                r = sd_bus_message_append_basic(m, 's', call->target.href);
         if (r >= 0 && call->payload.data)
                 r = message_append_rep(m, call->payload);
         if (r >= 0)
@@ -222,7 +205,7 @@ bool call_step(struct ocf_client *c, uint64_t now_us) {
                 finish(call, OCF_E_UNAVAILABLE, message_absent_text(c, sentence, sizeof(sentence)), NULL);
                 return true;
         }
-        r = call_get_resource(c, &call->slot, call->href, on_resource, call);
+        r = target_find(c, &call->slot, &call->target, on_resource, call);
         if (r)
                 fail(call, r);
         return true;

@@ -196,6 +196,8 @@ static bool step(struct ocf_client *c) {
         if (!c->is_dead)
                 did |= call_step(c, now_us);
         if (!c->is_dead)
+                did |= search_step(c);
+        if (!c->is_dead)
                 tell_state(c);
         return did;
 }
@@ -290,7 +292,7 @@ int ocf_client_new(struct ocf_client **ret, const char *bus) {
         list_init(&c->requests);
         list_init(&c->calls);
         list_init(&c->observations);
-        c->timeout_ms = 5000;
+        list_init(&c->searches);
         c->address = ocf_duplicate_string(bus ? bus : "system");
         c->device = ocf_duplicate_string("/");
         if (!c->address || !c->device)
@@ -309,6 +311,7 @@ static void destroy(struct ocf_client *c) {
         c->depth++; /* callbacks that come now may call, but not process */
         c->is_dead = true;
         call_cancel_all(c);
+        search_cancel_all(c);
         while (!list_is_empty(&c->requests))
                 request_orphan(LIST_ENTRY(list_first(&c->requests), struct ocf_request, link));
         while (!list_is_empty(&c->observations))

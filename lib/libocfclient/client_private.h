@@ -8,8 +8,10 @@
  *     resource.c      what a resource is, and its value
  *     handler.c       requests to answer: calls of the daemon's to Handler1, and their answers
  *     channel.c       the same through a socket, many at a time
+ *     target.c        what a URI means, and where that is on the bus
  *     call.c          requests to resources of others
  *     observation.c   what is followed
+ *     device.c        other devices on the network: who is there, and what they are
  *     message.c       values in messages; errors as outcomes
  *     value.c, value_rep.c, result.c
  *
@@ -28,24 +30,27 @@
 #include <signal.h>
 #include <systemd/sd-bus.h>
 
-#define BUS_NAME         "org.ocfd"
-#define BUS_ROOT         "/org/ocfd"
-#define BUS_MANAGER      BUS_NAME ".Manager1"
-#define BUS_APPLICATION  BUS_NAME ".Application1"
-#define BUS_RESOURCE     BUS_NAME ".Resource1"
-#define BUS_ERROR        BUS_NAME ".Error."
-#define HANDLER_PATH     "/org/ocfclient"
-#define RETRY_FIRST_US   100000u  /* of what is tried again: doubled each time ... */
-#define RETRY_LAST_US    5000000u /* ... up to this */
-#define REFUSED_FIRST_US 1000000u
-#define REFUSED_LAST_US  30000000u
-#define PUBLISH_N_MAX    (64u * 1024) /* bytes; the daemon has the same limit */
+#define BUS_NAME            "org.ocfd"
+#define BUS_ROOT            "/org/ocfd"
+#define BUS_MANAGER         BUS_NAME ".Manager1"
+#define BUS_APPLICATION     BUS_NAME ".Application1"
+#define BUS_RESOURCE        BUS_NAME ".Resource1"
+#define BUS_CLIENT          BUS_NAME ".Client1"
+#define BUS_REMOTE          BUS_NAME ".RemoteDevice1"
+#define BUS_REMOTE_RESOURCE BUS_NAME ".RemoteResource1"
+#define BUS_ERROR           BUS_NAME ".Error."
+#define HANDLER_PATH        "/org/ocfclient"
+#define RETRY_FIRST_US      100000u  /* of what is tried again: doubled each time ... */
+#define RETRY_LAST_US       5000000u /* ... up to this */
+#define REFUSED_FIRST_US    1000000u
+#define REFUSED_LAST_US     30000000u
+#define PUBLISH_N_MAX       (64u * 1024) /* bytes; the daemon has the same limit */
 
 enum daemon { DAEMON_UNKNOWN, DAEMON_ABSENT, DAEMON_PRESENT };
 
 struct ocf_client {
         char *address, *name, *device;
-        uint64_t linger_ms, timeout_ms;
+        uint64_t linger_ms, timeout_ms; /* timeout_ms 0: as is usual for what is asked */
 
         /* the loop */
         int epoll_fd, timer_fd, polled_fd;
@@ -88,7 +93,7 @@ struct ocf_client {
                 *early; /* Updated of resources whose path we do not know yet: the last one of each path */
         size_t n_early, n_looking_up;
 
-        struct list requests, calls, observations;
+        struct list requests, calls, observations, searches;
         uint64_t delivery;
         uint64_t channel_number;
 
@@ -150,11 +155,17 @@ struct ocf_request {
         bool notify;
 };
 
+/* A resource, and what is asked of it. */
+struct target {
+        char *device; /* as a person or a program names it; NULL: one of this machine */
+        char *href, *query;
+};
+
 struct call {
         struct list link;
         struct ocf_client *client;
         enum ocf_method method;
-        char *href, *query;
+        struct target target;
         struct span payload; /* normal form; data NULL: none */
         ocf_answer_fn fn;
         void *userdata;
@@ -168,8 +179,8 @@ struct ocf_observation {
         struct list link;
         struct ocf_client *client;
         enum observation_phase phase;
-        char *href, *query;
-        char *path;
+        struct target target;
+        char *path; /* of what Observe is asked of; of its device, while that is looked up */
         ocf_answer_fn fn;
         void *userdata;
         sd_bus_slot *slot;
@@ -244,10 +255,26 @@ bool call_step(struct ocf_client *c, uint64_t now_us);
 uint64_t call_due(const struct ocf_client *c);
 void call_lost(struct ocf_client *c);
 void call_cancel_all(struct ocf_client *c);
-/* "/lamp?x=y" in two; *ret_query NULL: none. Return: 0; -EINVAL; -ENOMEM. */
-int uri_split(const char *uri, char **ret_href, char **ret_query);
-int call_get_resource(struct ocf_client *c, sd_bus_slot **slot, const char *href, sd_bus_message_handler_t fn,
-                      void *userdata);
+
+/* target.c */
+/* t is empty; what is in it afterwards is cleared by the caller, also on failure. Return: 0; -EINVAL;
+ * -ENOMEM. */
+int target_parse(struct target *t, const char *uri);
+void target_clear(struct target *t);
+bool target_is_same_resource(const struct target *a, const struct target *b);
+bool target_is_same_query(const struct target *a, const struct target *b);
+/* Asks for its object: a Resource1, or the RemoteDevice1 that has it. */
+int target_find(struct ocf_client *c, sd_bus_slot **slot, const struct target *t, sd_bus_message_handler_t fn,
+                void *userdata);
+/* Asks for all objects; and the RemoteResource1 in that answer, *ret points into it. Return: 0; -ENOENT;
+ * -EBADMSG. */
+int target_list(struct ocf_client *c, sd_bus_slot **slot, sd_bus_message_handler_t fn, void *userdata);
+int target_in_list(sd_bus_message *m, const char *device_path, const char *href, const char **ret);
+
+/* device.c */
+bool search_step(struct ocf_client *c);
+void search_lost(struct ocf_client *c);
+void search_cancel_all(struct ocf_client *c);
 
 /* observation.c */
 bool observation_step(struct ocf_client *c, uint64_t now_us);

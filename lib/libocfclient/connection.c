@@ -26,7 +26,8 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
         if (c->is_dead || !connection_is_from_daemon(c, m))
                 return 0;
-        if (sd_bus_message_is_signal(m, BUS_RESOURCE, "Notified"))
+        if (sd_bus_message_is_signal(m, BUS_RESOURCE, "Notified") ||
+            sd_bus_message_is_signal(m, BUS_REMOTE_RESOURCE, "Notified"))
                 observation_on_notified(c, m);
         else if (sd_bus_message_is_signal(m, BUS_RESOURCE, "Updated"))
                 publish_on_updated(c, m);
@@ -95,6 +96,7 @@ static void session_lost(struct ocf_client *c) {
         channel_lost(c);
         observation_lost(c);
         call_lost(c);
+        search_lost(c);
 }
 
 static void set_owner(struct ocf_client *c, const char *owner) {

@@ -34,6 +34,23 @@ static void again_later(struct ocf_observation *o, int result, const char *text)
 
 /* ---- asked for ---- */
 
+/* Another device does not answer: the value is the last one it told. */
+static bool is_stale(sd_bus_message *m) {
+        const char *mode;
+
+        return message_find(m, "v", "mode") == 0 && sd_bus_message_read(m, "v", "s", &mode) > 0 &&
+               strcmp(mode, "stale") == 0;
+}
+
+/* m: Notified, or the answer to Observe. */
+static void tell_value(struct ocf_observation *o, sd_bus_message *m, const struct ocf_value *value) {
+        if (is_stale(m))
+                tell(o, OCF_E_NOT_REACHABLE, "The device does not answer: it is asked again and again",
+                     value);
+        else
+                tell(o, 0, "", value);
+}
+
 static int on_observed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct ocf_observation *o = userdata;
         OCF_CLEANUP(value_freep) struct ocf_value *value = NULL;
@@ -54,22 +71,63 @@ static int on_observed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         }
         o->phase = OBSERVATION_FOLLOWING;
         o->n_failures = 0;
-        tell(o, 0, "", value);
+        tell_value(o, m, value);
         return 0;
+}
+
+static const char *interface_of(const struct ocf_observation *o) {
+        return o->target.device ? BUS_REMOTE_RESOURCE : BUS_RESOURCE;
 }
 
 static int send_observe(struct ocf_observation *o) {
         struct ocf_client *c = o->client;
         sd_bus_message *m = NULL;
-        int r = message_new(c, &m, o->path, BUS_RESOURCE, "Observe");
+        int r = message_new(c, &m, o->path, interface_of(o), "Observe");
 
         if (r >= 0)
-                r = o->query ? sd_bus_message_append(m, "a{sv}", 1, "query", "s", o->query)
-                             : sd_bus_message_append(m, "a{sv}", 0);
+                r = o->target.query ? sd_bus_message_append(m, "a{sv}", 1, "query", "s", o->target.query)
+                                    : sd_bus_message_append(m, "a{sv}", 0);
         if (r >= 0)
                 r = sd_bus_call_async(c->bus, &o->slot, m, on_observed, o, 0);
         sd_bus_message_unref(m);
         return r < 0 ? r : 0;
+}
+
+static int set_path(struct ocf_observation *o, const char *path) {
+        char *copy = ocf_duplicate_string(path);
+
+        if (!copy)
+                return -ENOMEM;
+        ocf_free(o->path);
+        o->path = copy;
+        return 0;
+}
+
+/* Of another device: its object is found among all. */
+static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct ocf_observation *o = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        const char *text;
+        int r;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (e) {
+                r = message_result(o->client, e, &text);
+                again_later(o, r, text);
+                return 0;
+        }
+        r = target_in_list(m, o->path, o->target.href, &text);
+        if (r == -ENOENT) {
+                again_later(o, OCF_E_NOT_FOUND, "The device has not told of such a resource");
+                return 0;
+        }
+        if (!r)
+                r = set_path(o, text);
+        if (!r)
+                r = send_observe(o);
+        if (r < 0)
+                connection_fail(o->client, r);
+        return 0;
 }
 
 static int on_resource(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -86,10 +144,10 @@ static int on_resource(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         }
         r = sd_bus_message_read_basic(m, 'o', &text);
-        if (r >= 0) {
-                o->path = ocf_duplicate_string(text);
-                r = o->path ? send_observe(o) : -ENOMEM;
-        }
+        if (r >= 0)
+                r = set_path(o, text);
+        if (r >= 0)
+                r = o->target.device ? target_list(c, &o->slot, on_list, o) : send_observe(o);
         if (r < 0)
                 connection_fail(c, r);
         return 0;
@@ -108,7 +166,7 @@ bool observation_step(struct ocf_client *c, uint64_t now_us) {
                         continue;
                 o->phase = OBSERVATION_ASKING;
                 did = true;
-                r = call_get_resource(c, &o->slot, o->href, on_resource, o);
+                r = target_find(c, &o->slot, &o->target, on_resource, o);
                 if (r < 0)
                         connection_fail(c, r);
         }
@@ -157,7 +215,7 @@ static void notified(struct ocf_observation *o, sd_bus_message *m) {
         if (r)
                 again_later(o, r == -ENOMEM ? r : OCF_E_FAILED, "The value cannot be read");
         else
-                tell(o, 0, "", value);
+                tell_value(o, m, value);
 }
 
 /* Callbacks may free any of them, and make new ones: so the search for the next begins anew after each. */
@@ -200,18 +258,13 @@ void observation_lost(struct ocf_client *c) {
 static void destroy(struct ocf_observation *o) {
         list_unlink(&o->link);
         forget_session(o);
-        ocf_free(o->href);
-        ocf_free(o->query);
+        target_clear(&o->target);
         ocf_free(o);
 }
 
 static void observation_freep(struct ocf_observation **o) {
         if (*o)
                 destroy(*o);
-}
-
-static bool same_query(const char *a, const char *b) {
-        return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 int ocf_observe(struct ocf_client *c, const char *uri, ocf_answer_fn fn, void *userdata,
@@ -225,14 +278,15 @@ int ocf_observe(struct ocf_client *c, const char *uri, ocf_answer_fn fn, void *u
         if (!o)
                 return -ENOMEM;
         list_init(&o->link);
-        r = uri_split(uri, &o->href, &o->query);
+        r = target_parse(&o->target, uri);
         if (r)
                 return r;
         LIST_FOR_EACH(i, &c->observations) {
                 const struct ocf_observation *other = LIST_ENTRY(i, struct ocf_observation, link);
 
                 /* On the bus a second one replaces the first. */
-                if (strcmp(other->href, o->href) == 0 && !same_query(other->query, o->query))
+                if (target_is_same_resource(&other->target, &o->target) &&
+                    !target_is_same_query(&other->target, &o->target))
                         return -EEXIST;
         }
         o->client = c;
@@ -267,7 +321,7 @@ struct ocf_observation *ocf_observation_free(struct ocf_observation *o) {
         if (!o)
                 return NULL;
         if (o->path && c->bus && c->owner && !is_followed_by_another(o)) {
-                if (message_new(c, &m, o->path, BUS_RESOURCE, "StopObserve") >= 0 &&
+                if (message_new(c, &m, o->path, interface_of(o), "StopObserve") >= 0 &&
                     sd_bus_message_set_expect_reply(m, false) >= 0)
                         (void)sd_bus_send(c->bus, m, NULL);
                 sd_bus_message_unref(m);

@@ -3,8 +3,8 @@
  *
  * A program makes a client, gives it resources, and runs its loop. The daemon
  * answers for published values; or your handlers do. Resources of other
- * programs on this machine are retrieved, updated and observed through the
- * same client. When the daemon or the bus is not there yet, goes away or comes
+ * programs on this machine, and of other devices, are retrieved, updated and
+ * observed through the same client. When the daemon or the bus is not there yet, goes away or comes
  * back, the client waits, registers everything again and restores what is
  * observed; your program need do nothing.
  *
@@ -43,6 +43,7 @@ struct ocf_value;
 struct ocf_resource;
 struct ocf_request;
 struct ocf_observation;
+struct ocf_device;
 
 /* What can be wrong with a request; the CoAP code that a peer on the network sees is in brackets. */
 enum {
@@ -162,7 +163,8 @@ int ocf_client_set_name(struct ocf_client *c, const char *name, uint64_t linger_
  * Before the first resource is registered. */
 int ocf_client_set_device(struct ocf_client *c, const char *path);
 
-/* How long an answer of another program may take; 5000 ms by default, 1 to 60000. */
+/* How long an answer may take, 1 to 60000 ms; where this is not called, 5000 for programs on this machine and
+ * 15000 for other devices. */
 int ocf_client_set_timeout(struct ocf_client *c, unsigned timeout_ms);
 
 int ocf_client_on_state(struct ocf_client *c, ocf_state_fn fn, void *userdata);
@@ -268,12 +270,14 @@ const char *ocf_request_device_id(
         const struct ocf_request *q); /* who asks, where it came over a secure channel */
 bool ocf_request_is_for_observers(const struct ocf_request *q); /* not for one peer */
 
-/* ---- resources of other programs on this machine, and of ocfd itself ---- */
+/* ---- resources of other programs on this machine, of ocfd itself, and of other devices ---- */
 
 /*
- * uri: href, with a query if need be: "/lamp?if=oic.if.baseline". The callback comes exactly once. result: 0
- * and the representation (NULL where there is none); OCF_E_*; -ECANCELED. text: a sentence about what went
- * wrong, else "". Without ocfd the answer is OCF_E_UNAVAILABLE, at once.
+ * uri: href, with a query if need be: "/lamp?if=oic.if.baseline". Of another device: "ocf://DEVICE/lamp",
+ * where DEVICE is its UUID, the beginning of it (4 digits or more), or its name; ocfd has heard of it, see
+ * ocf_discover(). Which session it goes over, and with whose credentials, is ocfd's affair. The callback
+ * comes exactly once. result: 0 and the representation (NULL where there is none); OCF_E_*; -ECANCELED. text:
+ * a sentence about what went wrong, else "". Without ocfd the answer is OCF_E_UNAVAILABLE, at once.
  */
 typedef void (*ocf_answer_fn)(void *userdata, int result, const char *text, const struct ocf_value *value);
 
@@ -299,11 +303,61 @@ const char *ocf_client_error(const struct ocf_client *c); /* why the last of the
  * observation is freed. When the resource or ocfd goes, it comes once with OCF_E_*, and again with a value
  * when it is back. A slow program gets the newest value. -EEXIST: this client follows the resource with
  * another query already.
+ *
+ * Of another device the observation outlives its restarts and changes of address. While the device does not
+ * answer, the callback comes once with OCF_E_NOT_REACHABLE and the last value that is known.
  */
 int ocf_observe(struct ocf_client *c, const char *uri, ocf_answer_fn fn, void *userdata,
                 struct ocf_observation **ret);
 uint64_t ocf_observation_missed(const struct ocf_observation *o); /* changes that were not told, all in all */
 struct ocf_observation *ocf_observation_free(struct ocf_observation *o); /* takes NULL; returns NULL */
+
+/* ---- other devices on the network ---- */
+
+enum ocf_ownership {
+        OCF_OWNERSHIP_UNKNOWN,
+        OCF_OWNED_BY_NOBODY,
+        OCF_OWNED_BY_US, /* by the onboarding tool of this ocfd */
+        OCF_OWNED_BY_ANOTHER,
+};
+
+/*
+ * A device, as it was when it was told of; it does not change. It belongs to the library, until the callback
+ * is over: a copy stays, belongs to the caller, and needs no client. text: a sentence about what went wrong,
+ * else "".
+ */
+typedef void (*ocf_device_fn)(void *userdata, int result, const char *text, const struct ocf_device *device);
+
+/*
+ * Asks the network who is there, and listens for timeout_ms (1 to 60000; 7000 is enough for most). The
+ * callback comes for each device, maybe more than once when more is known of it; and once more with device
+ * NULL, which is the last: result 0, OCF_E_* or -ECANCELED.
+ */
+int ocf_discover(struct ocf_client *c, unsigned timeout_ms, ocf_device_fn fn, void *userdata);
+
+/* The device that somebody means by a UUID, the beginning of one, or a name, among those that ocfd has heard
+ * of: the callback comes exactly once, with device NULL where result is not 0. OCF_E_NOT_FOUND: ask the
+ * network; OCF_E_INVALID_ARGUMENTS: several could be meant. */
+int ocf_find_device(struct ocf_client *c, const char *name, ocf_device_fn fn, void *userdata);
+
+/* The same, for simple programs: see ocf_retrieve_wait(). *ret is the caller's. fn is not called at the end.
+ */
+int ocf_discover_wait(struct ocf_client *c, unsigned timeout_ms, ocf_device_fn fn, void *userdata);
+int ocf_find_device_wait(struct ocf_client *c, const char *name, struct ocf_device **ret);
+
+int ocf_device_copy(struct ocf_device **ret, const struct ocf_device *d);
+struct ocf_device *ocf_device_free(struct ocf_device *d); /* takes NULL; returns NULL */
+
+/* "" where it is not known. The id is a UUID in lower case; the owner's is one, too. */
+const char *ocf_device_id(const struct ocf_device *d);
+const char *ocf_device_name(const struct ocf_device *d);
+const char *ocf_device_owner(const struct ocf_device *d);
+enum ocf_ownership ocf_device_ownership(const struct ocf_device *d);
+bool ocf_device_is_reachable(const struct ocf_device *d); /* it answered when it was asked last */
+bool ocf_device_has_type(const struct ocf_device *d, const char *type);
+/* Arrays of strings, its own; NULL where they are not known. Endpoints: the preferred one first. */
+const struct ocf_value *ocf_device_types(const struct ocf_device *d);
+const struct ocf_value *ocf_device_endpoints(const struct ocf_device *d);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

@@ -102,7 +102,7 @@ static int on_path(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 static int look_up(struct ocf_client *c, struct ocf_resource *r) {
-        int e = call_get_resource(c, &r->looking_up, r->href, on_path, r);
+        int e = target_find(c, &r->looking_up, &(struct target){ .href = r->href }, on_path, r);
 
         if (!e)
                 c->n_looking_up++;
