@@ -13,6 +13,10 @@
 bool ip_is_v4(const uint8_t ip[static 16]); /* ::ffff:a.b.c.d */
 bool ip_is_link_local(const uint8_t ip[static 16]);
 
+/* Numbers alone; IPv4 becomes ::ffff:a.b.c.d. A port is 1 to 65535. */
+bool ip_parse(const char *text, uint8_t ret[static 16]);
+bool port_parse(const char *text, uint16_t *ret);
+
 /* Both return buf. */
 const char *ip_format(const uint8_t ip[static 16], char buf[static ENDPOINT_TEXT_MAX]);
 const char *endpoint_format(const struct device_endpoint *e, char buf[static ENDPOINT_TEXT_MAX]);

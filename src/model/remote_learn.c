@@ -3,9 +3,7 @@
 #include "model/endpoint_text.h"
 #include "model/remote_private.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -260,7 +258,6 @@ static bool is_somebody(const uint8_t ip[static 16], const struct coap_peer *fro
 /* "coaps://[fe80::1]:5684": only what is a number; names are for resolvers. */
 static bool read_endpoint(struct span text, const struct coap_peer *from, struct remote_address *ret) {
         char buf[REMOTE_ADDRESS_TEXT], *host, *port, *end, *zone;
-        unsigned long n;
 
         if (text.n >= sizeof(buf))
                 return false;
@@ -287,19 +284,16 @@ static bool read_endpoint(struct span text, const struct coap_peer *from, struct
         }
         if (*port && *port != ':')
                 return false;
-        n = *port ? strtoul(port + 1, &zone, 10) : ret->secure ? 5684 : 5683;
-        if ((*port && (*zone && *zone != '/')) || !n || n > UINT16_MAX)
+        port[strcspn(port, "/")] = 0;
+        ret->port = ret->secure ? COAP_PORT_SECURE : COAP_PORT;
+        if (*port && !port_parse(port + 1, &ret->port))
                 return false;
         *end = 0;
         zone = strchr(host, '%');
         if (zone)
                 *zone = 0;
-        ret->port = (uint16_t)n;
-        if (inet_pton(AF_INET6, host, ret->ip) != 1) {
-                memset(ret->ip + 10, 0xff, 2);
-                if (inet_pton(AF_INET, host, ret->ip + 12) != 1)
-                        return false;
-        }
+        if (!ip_parse(host, ret->ip))
+                return false;
         if (ip_is_link_local(ret->ip) && !ip_is_v4(ret->ip)) {
                 ret->interface = from->interface; /* it means the link over which it was told */
                 if (!ret->interface)

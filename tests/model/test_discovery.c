@@ -260,10 +260,73 @@ static void test_addresses_as_text(void **state) {
         };
         struct device_endpoint e = { .ip = { [15] = 1 }, .port = 5684, .secure = true, .tcp = true };
         char text[ENDPOINT_TEXT_MAX];
+        uint8_t back[16];
 
-        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
                 assert_string_equal(ip_format(rows[i].ip, text), rows[i].text);
+                assert_true(ip_parse(text, back));
+                assert_memory_equal(back, rows[i].ip, 16);
+        }
         assert_string_equal(endpoint_format(&e, text), "coaps+tcp://[::1]:5684");
+}
+
+/* As the C library reads them, or not at all. */
+static void test_addresses_that_are_none(void **state) {
+        static const char *const bad[] = {
+                "",
+                ":",
+                ":::",
+                "1",
+                "1.2.3",
+                "1.2.3.4.5",
+                "256.1.1.1",
+                "1.2.3.4 ",
+                "1..2.3",
+                "::1::",
+                "1::2::3",
+                "1:2:3:4:5:6:7",
+                "1:2:3:4:5:6:7:8:9",
+                "1:2:3:4:5:6:7:8::",
+                "12345::",
+                "g::",
+                "1:",
+                ":1",
+                "::1.2.3",
+                "::1.2.3.4.5",
+                "1:2:3:4:5:6:7:1.2.3.4",
+                "::ffff:1.2.3.256",
+                "::1.2.3.4:5",
+                "+1.2.3.4",
+                "0x1::",
+                "fe80::1%eth0",
+        };
+        static const struct {
+                const char *text;
+                uint8_t ip[16];
+        } good[] = {
+                { "::ffff:192.0.2.1", { [10] = 0xff, [11] = 0xff, 192, 0, 2, 1 } },
+                { "64:ff9b::192.0.2.33", { 0, 0x64, 0xff, 0x9b, [12] = 192, 0, 2, 33 } },
+                { "1:2:3:4:5:6:7::", { 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7 } },
+                { "::2:3:4:5:6:7:8", { 0, 0, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0, 8 } },
+                { "FE80::ABCD", { 0xfe, 0x80, [14] = 0xab, 0xcd } },
+        };
+        static const char *const bad_ports[] = { "", "0", "65536", "1x", "-1", " 1", "100000" };
+        uint16_t port = 7;
+        uint8_t ip[16];
+
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+                if (ip_parse(bad[i], ip))
+                        fail_msg("%s is read", bad[i]);
+        for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+                if (!ip_parse(good[i].text, ip))
+                        fail_msg("%s is not read", good[i].text);
+                assert_memory_equal(ip, good[i].ip, 16);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(bad_ports); i++)
+                assert_false(port_parse(bad_ports[i], &port));
+        assert_int_equal(port, 7);
+        assert_true(port_parse("65535", &port));
+        assert_int_equal(port, 65535);
 }
 
 static void test_queries(void **state) {
@@ -288,6 +351,7 @@ int main(void) {
                 cmocka_unit_test(test_it_changes_when_links_or_addresses_do),
                 cmocka_unit_test(test_device_and_platform),
                 cmocka_unit_test(test_addresses_as_text),
+                cmocka_unit_test(test_addresses_that_are_none),
                 cmocka_unit_test(test_queries),
         };
 
