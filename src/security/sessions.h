@@ -96,7 +96,7 @@ struct sessions_config {
         uint64_t idle_ms; /* a session over UDP ends that says nothing for so long (security.md 2.5: 600 s) */
 };
 
-#define SESSIONS_DEFAULT .n_max = 1024, .n_handshakes = 256, .n_per_address = 8, .idle_ms = 600000
+#define SESSIONS_DEFAULT .n_max = 1024, .n_handshakes = 128, .n_per_address = 8, .idle_ms = 600000
 
 int sessions_new(struct sessions **ret, const struct sessions_config *config); /* 0 or -ENOMEM */
 struct sessions *sessions_free(struct sessions *s);

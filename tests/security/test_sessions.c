@@ -552,7 +552,7 @@ static void a_crowd_leaves_room(void **state) {
         run(&owner);
         come_in_crowds(w, 1000);
         sessions_counts(w->sessions, &counts);
-        assert_int_equal(counts.n_handshakes, 192);
+        assert_int_equal(counts.n_handshakes, 96);
         begin(&again, PSK, OWNER); /* from where somebody is known */
         run(&again);
         assert_int_equal(w->n_opened, 2);
