@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "daemon/ini_file.h"
+#include "security/authority.h"
 
 #include <errno.h>
 #include <fnmatch.h>
@@ -111,6 +112,16 @@ static const char *set_sessions(void *field, const char *value) {
         return NULL;
 }
 
+static const char *set_years(void *field, const char *value) {
+        char *end;
+        long n = strtol(value, &end, 10);
+
+        if (end == value || *end || n < 1 || n > (long)AUTHORITY_YEARS_MAX)
+                return "a number from 1 to 20";
+        *(int *)field = (int)n;
+        return NULL;
+}
+
 static const char *set_flag(void *field, const char *value) {
         return ini_bool(value, field) ? NULL : "yes or no";
 }
@@ -171,6 +182,7 @@ static const struct key {
         { "Security", "ManufacturerKeyProvider", offsetof(struct config, manufacturer_key_provider),
           set_provider },
         { "Security", "MaxSessions", offsetof(struct config, max_sessions), set_sessions },
+        { "Security", "CertificateYears", offsetof(struct config, certificate_years), set_years },
 };
 
 static const struct key device_keys[] = {
@@ -302,6 +314,7 @@ static bool set_defaults(struct config *c, const char *file) {
                 .renew_memberships = true,
                 .just_works = true,
                 .max_sessions = 1024,
+                .certificate_years = (int)AUTHORITY_YEARS,
                 .manufacturer = ocf_duplicate_string("ocfd"),
         };
         return c->state_directory && c->runtime_directory && c->bus && c->apps_directory && c->manufacturer;
@@ -369,7 +382,7 @@ void config_deinit(struct config *c) {
                 if (keys[i].set == set_words)
                         ini_words_free(((struct words *)field)->words, ((struct words *)field)->n);
                 else if (keys[i].set != set_log_level && keys[i].set != set_port && keys[i].set != set_flag &&
-                         keys[i].set != set_sessions)
+                         keys[i].set != set_sessions && keys[i].set != set_years)
                         ocf_free(*(char **)field);
         }
         for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {

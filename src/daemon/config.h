@@ -48,6 +48,7 @@ struct config {
         char *manufacturer_key;          /* ManufacturerKey=, a file in PEM, or what the provider opens */
         char *manufacturer_key_provider; /* ManufacturerKeyProvider=, of OpenSSL; NULL: the key is a file */
         int max_sessions;                /* MaxSessions= */
+        int certificate_years;           /* CertificateYears=: of what the onboarding tool issues */
 };
 
 enum { CONFIG_E_INVALID = 1 };

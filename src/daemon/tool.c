@@ -88,6 +88,7 @@ static int load(struct tool *t) {
         }
         if (r < 0)
                 return r;
+        authority_set_years(t->authority, (unsigned)d->config->certificate_years);
         r = open_device(t, &stored);
         return r < 0 ? r : secure_add_tool(d->secure, t->device);
 }
@@ -198,6 +199,7 @@ int tool_make(struct tool *t, struct span domain_name, store_done *done, void *c
                 *ret_why = why;
                 return -EINVAL;
         }
+        authority_set_years(t->authority, (unsigned)t->daemon->config->certificate_years);
         if (!authority_save(t->authority, &w))
                 return -ENOMEM;
         memcpy(t->domain, domain_name.data, ocf_min_u64(domain_name.n, TOOL_DOMAIN_MAX));

@@ -10,11 +10,9 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define YEAR_S      (INT64_C(365) * 86400)
 #define ROOT_YEARS  20
-#define LEAF_YEARS  10
 #define EARLIER_S   86400 /* clocks differ */
 #define SERIAL      20
 #define CSR_MAX     8192u
@@ -28,6 +26,7 @@ struct authority {
         EVP_PKEY *key;
         X509 *root;
         char *pem;
+        unsigned years;
 };
 
 static const char no_memory[] = "there is no memory for it";
@@ -150,6 +149,7 @@ const char *authority_new(struct authority **ret, int64_t now_s) {
         a = ocf_new(struct authority);
         if (!a)
                 return no_memory;
+        a->years = AUTHORITY_YEARS;
         if (crypto_key_new(&a->key) < 0 || !make_root(a, now_s) || !keep_pem(a)) {
                 ERR_clear_error();
                 authority_free(a);
@@ -166,6 +166,10 @@ struct authority *authority_free(struct authority *a) {
         X509_free(a->root);
         ocf_free(a->pem);
         return ocf_free(a);
+}
+
+void authority_set_years(struct authority *a, unsigned years) {
+        a->years = years;
 }
 
 struct span authority_root(const struct authority *a) {
@@ -198,6 +202,7 @@ bool authority_load(struct authority **ret, struct span bytes) {
                     sk_X509_num(chain) == 1;
 
         if (good) {
+                a->years = AUTHORITY_YEARS;
                 a->root = sk_X509_shift(chain);
                 good = certificate_has_key(a->root, a->key) && keep_pem(a);
         }
@@ -302,7 +307,7 @@ const char *authority_issue(struct authority *a, struct span csr, const struct u
                             const struct authority_role *roles, size_t n_roles, int64_t now_s,
                             struct writer *ret) {
         int64_t begin_s = certificate_begin_s(a->root), end_s = certificate_end_s(a->root);
-        int64_t from_s = now_s - EARLIER_S, until_s = now_s + LEAF_YEARS * YEAR_S;
+        int64_t from_s = now_s - EARLIER_S, until_s = now_s + (int64_t)a->years * YEAR_S;
         X509_REQ *request = NULL;
         const char *problem;
         X509 *c;

@@ -26,6 +26,12 @@ bool authority_load(struct authority **ret, struct span bytes); /* false: they a
 
 struct span authority_root(const struct authority *a); /* PEM */
 
+/* How long what it issues is good, but never longer than its root; at first, and after it was loaded, 10
+ * years. */
+#define AUTHORITY_YEARS     10u
+#define AUTHORITY_YEARS_MAX 20u
+void authority_set_years(struct authority *a, unsigned years);
+
 struct authority_role {
         struct span role, authority; /* UTF-8; authority empty: that of the issuer */
 };

@@ -72,7 +72,7 @@ static void test_every_key(void **state) {
                         "[Device 1]\nName=Two\nType=x.com.example.thing\nPort=61616\nSecurePort=auto\n"
                         "[Security]\nAllowInsecure=yes\nAdminGroup=wheel\nJustWorks=no\nPinCommand=/bin/pin\n"
                         "ManufacturerCertificate=/m.pem\nManufacturerKey=/"
-                        "m.key\nManufacturerKeyProvider=tpm2\nMaxSessions=99\n"),
+                        "m.key\nManufacturerKeyProvider=tpm2\nMaxSessions=99\nCertificateYears=2\n"),
                 0);
         assert_string_equal(c.state_directory, "/s");
         assert_string_equal(c.runtime_directory, "/r");
@@ -105,6 +105,7 @@ static void test_every_key(void **state) {
         assert_string_equal(c.manufacturer_key, "/m.key");
         assert_string_equal(c.manufacturer_key_provider, "tpm2");
         assert_int_equal(c.max_sessions, 99);
+        assert_int_equal(c.certificate_years, 2);
         config_deinit(&c);
 }
 
@@ -195,6 +196,9 @@ static void test_mistakes(void **state) {
                 { "[Security]\nManufacturerKey=:1\n", 2, "an absolute path, or a URI" },
                 { "[Security]\nManufacturerKeyProvider=../tpm2\n", 2, "the name of a provider" },
                 { "[Security]\nManufacturerKeyProvider=\n", 2, "the name of a provider" },
+                { "[Security]\nCertificateYears=0\n", 2, "a number from 1 to 20" },
+                { "[Security]\nCertificateYears=21\n", 2, "a number from 1 to 20" },
+                { "[Security]\nCertificateYears=2y\n", 2, "a number from 1 to 20" },
                 { "[Device]\nName=a\rb\n", 2, "control character" },
                 { "[Device]\nName=\x1b[31m\n", 2, "control character" },
                 { "[Device]\nName=\xff\xfe\n", 1, "no text in UTF-8" },

@@ -333,6 +333,15 @@ static void no_certificate_outlives_its_root(void **state) {
                 is_accepted(authority, &issued, CERTIFICATE_IDENTITY, rows[i].now_s);
                 certificate_free(issued.chain);
         }
+        for (unsigned years = 1; years <= AUTHORITY_YEARS_MAX; years++) {
+                struct issued issued;
+
+                authority_set_years(authority, years);
+                assert_null(issue(authority, &request, &device, NULL, 0, PKI_NOW, &issued));
+                ends_at(leaf(&issued), PKI_NOW - 86400, PKI_NOW + years * YEAR_S);
+                certificate_free(issued.chain);
+        }
+        authority_set_years(authority, AUTHORITY_YEARS);
         EVP_PKEY_free(request.key);
         assert_non_null(strstr(authority_new(&none, -PKI_NOW), "clock"));
         assert_null(none);
