@@ -143,7 +143,7 @@ static void tell(struct daemon *d) {
                         uv_timer_start(&d->hrefs_timer, save_hrefs, HREFS_DELAY_MS, 0);
                 }
         }
-        while (remotes_event(client_remotes(d->client), &remote)) {
+        while (bus_takes_news(d->bus) && remotes_event(client_remotes(d->client), &remote)) {
                 client_note(d->client, &remote);
                 bus_tell_remote(d->bus, &remote);
         }

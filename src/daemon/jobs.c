@@ -99,7 +99,7 @@ static void job_free(struct job *j) {
         ocf_free(j);
         jobs->n--;
         if (jobs->daemon->bus)
-                bus_tell_job(jobs->daemon->bus, number);
+                bus_tell_job(jobs->daemon->bus, number); /* it is no more */
 }
 
 static void after_success(struct job *j) {
@@ -516,7 +516,7 @@ static struct job *find(struct jobs *jobs, uint32_t number) {
 void jobs_cancel(struct jobs *jobs, uint32_t number) {
         struct job *j = find(jobs, number);
 
-        if (!j || is_over(j) || j->was_cancelled)
+        if (!j || is_over(j) || j->was_cancelled || (j->is_storing && !j->flow))
                 return;
         j->was_cancelled = true;
         if (!j->flow) {
@@ -544,20 +544,47 @@ void jobs_pin(struct jobs *jobs, uint32_t number, const char *pin) {
 
 /* ---- how they begin ---- */
 
-static void tool_made(void *context, int outcome) {
-        struct daemon *d = context;
+static struct job *job_new(struct jobs *jobs, const struct bus_tool_request *q) {
+        struct job *j = jobs->n < JOBS_MAX ? ocf_new(struct job) : NULL;
 
-        bus_tell_tool(d->bus);
-        d->status_is_stale = true;
+        if (!j)
+                return NULL;
+        j->jobs = jobs;
+        j->operation = operations[q->operation];
+        j->number = ++jobs->last_number;
+        list_link_tail(&jobs->list, &j->link);
+        jobs->n++;
+        return j;
 }
 
-static int initialize(struct jobs *jobs, const struct bus_tool_request *q, enum fault *ret_fault,
-                      const char **ret_why) {
-        struct daemon *d = jobs->daemon;
-        int r = tool_make(d->tool, span_of_string(q->text ? q->text : ""), tool_made, d, ret_why);
+static void tool_made(void *context, int outcome) {
+        struct job *j = context;
 
-        if (!r)
+        j->jobs->daemon->status_is_stale = true;
+        j->is_storing = false;
+        end(j, !outcome,
+            outcome ? "The onboarding tool could not be stored: see the journal of ocfd"
+                    : "There is an onboarding tool");
+}
+
+/* A job as well, though no device is in it: it is over when the tool is durable. */
+static int initialize(struct jobs *jobs, const struct bus_tool_request *q, uint32_t *ret_job,
+                      enum fault *ret_fault, const char **ret_why) {
+        struct daemon *d = jobs->daemon;
+        struct job *j = job_new(jobs, q);
+        int r;
+
+        if (!j)
+                return BUS_E_BUSY;
+        j->state = JOB_RUNNING;
+        j->is_storing = true;
+        j->config.operation = OBT_SET_STATE;
+        r = tool_make(d->tool, span_of_string(q->text ? q->text : ""), tool_made, j, ret_why);
+        if (!r) {
+                *ret_job = j->number;
                 return 0;
+        }
+        job_free(j);
         *ret_fault = r == -EALREADY ? FAULT_ALREADY_EXISTS : FAULT_FAILED;
         if (r == -EALREADY)
                 *ret_why = "There is an onboarding tool already";
@@ -806,7 +833,7 @@ int jobs_start(struct jobs *jobs, const struct bus_tool_request *q, uint32_t *re
         *ret_job = 0;
         *ret_why = NULL;
         if (q->operation == BUS_TOOL_INITIALIZE)
-                return initialize(jobs, q, ret_fault, ret_why);
+                return initialize(jobs, q, ret_job, ret_fault, ret_why);
         *ret_fault = FAULT_NOT_INITIALIZED;
         if (!keyring_exists(tool_keyring(d->tool)))
                 return BUS_E_REFUSED;
@@ -819,13 +846,9 @@ int jobs_start(struct jobs *jobs, const struct bus_tool_request *q, uint32_t *re
         *ret_fault = check_devices(d, q);
         if (*ret_fault)
                 return BUS_E_REFUSED;
-        if (jobs->n >= JOBS_MAX)
-                return BUS_E_BUSY;
-        j = ocf_new(struct job);
+        j = job_new(jobs, q);
         if (!j)
                 return BUS_E_BUSY;
-        j->jobs = jobs;
-        j->operation = operations[q->operation];
         j->devices[0] = j->now = j->config.targets[0] = q->device;
         j->devices[1] = q->other;
         j->n_devices = q->operation == BUS_TOOL_PAIR ? 2 : 1;
@@ -833,16 +856,10 @@ int jobs_start(struct jobs *jobs, const struct bus_tool_request *q, uint32_t *re
         *ret_why = read_arguments(j, q);
         if (*ret_why) {
                 *ret_fault = FAULT_INVALID_ARGUMENTS;
-                if (j->pin)
-                        secret_wipe(j->pin, strlen(j->pin));
-                ocf_free(j->pin);
-                ocf_free(j->texts);
-                ocf_free(j);
+                job_free(j);
                 return BUS_E_REFUSED;
         }
-        j->number = *ret_job = ++jobs->last_number;
-        list_link_tail(&jobs->list, &j->link);
-        jobs->n++;
+        *ret_job = j->number;
         return 0;
 }
 
