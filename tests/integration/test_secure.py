@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 
-from harness import equal, eventually, main, own_mounts, shell, test
+from harness import SLOW, equal, eventually, main, own_mounts, shell, test
 from test_onboarding import KEY, PEER, secure_packages, start
 
 IP_PKTINFO = 8
@@ -149,7 +149,7 @@ def ten_thousand_half_open_handshakes(w):
         for i in range(3):
             value = not value
             w.ocfctl("set", "/lamp", f"value={str(value).lower()}")
-            eventually(lambda: observer.output().count('"observed"') == 2 + i + 3 * number, f"notification {i + 1}, crowd {number}", 5)
+            eventually(lambda: observer.output().count('"observed"') == 2 + i + 3 * number, f"notification {i + 1}, crowd {number}", 10)
             equal(tool.ask("get", device, "/lamp")["body"]["value"], value, f"from where the owner is known, crowd {number}")
             # from an address where nobody has proven anything
             equal(tool("ask", f"coaps://[{tool.host.ours6}]:{port}", PEER, KEY, "/lamp")[-1]["code"], "2.05", f"from elsewhere, crowd {number}")
@@ -158,7 +158,8 @@ def ten_thousand_half_open_handshakes(w):
         while coming.is_alive():
             most = max(most, w.ocfd.rss())
             time.sleep(0.05)
-        assert most < before + (mib << 20), f"crowd {number}: {before} bytes before, {most} meanwhile"
+        # a sanitizer keeps what is freed
+        assert SLOW > 1 or most < before + (mib << 20), f"crowd {number}: {before} bytes before, {most} meanwhile"
         assert not answers or crowd.n_flights - n_flights > 1000, f"crowd {number}: {crowd.n_flights - n_flights} were answered"
     equal(failures, [], "the crowd")
     equal(observer.wait(), 0, "the observer")
