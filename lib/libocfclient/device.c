@@ -225,11 +225,16 @@ static int add_path(struct search *s, const char *path) {
 
 static int read_paths(struct search *s, sd_bus_message *m) {
         const char *path;
-        int r = s->name ? 0 : sd_bus_message_enter_container(m, 'a', "o");
+        int r;
 
+        if (s->name) {
+                r = sd_bus_message_read_basic(m, 'o', &path);
+                return r < 0 ? r : add_path(s, path);
+        }
+        r = sd_bus_message_enter_container(m, 'a', "o");
         while (r >= 0 && (r = sd_bus_message_read_basic(m, 'o', &path)) > 0)
                 r = add_path(s, path);
-        return r < 0 ? r : 0;
+        return r;
 }
 
 static int on_found(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -121,8 +121,7 @@ int fake_teardown(void **state) {
 
 /* ---- what it writes down ---- */
 
-static void note(struct fake *f, const char *format, ...) OCF_PRINTF(2, 3);
-static void note(struct fake *f, const char *format, ...) {
+void fake_note(struct fake *f, const char *format, ...) {
         size_t n = strlen(f->log);
         va_list args;
 
@@ -148,7 +147,7 @@ void fake_forget(struct fake *f) {
 }
 
 /* A v or an a{sv} of a message as JSON text. */
-static const char *read_json(sd_bus_message *m, bool is_map) {
+const char *fake_read_json(sd_bus_message *m, bool is_map) {
         static char text[70000];
         static uint8_t buf[200000];
         struct writer rep = writer_on(buf, sizeof(buf)), out = writer_on(text, sizeof(text) - 1);
@@ -159,7 +158,7 @@ static const char *read_json(sd_bus_message *m, bool is_map) {
         return text;
 }
 
-static struct span from_json(const char *json) {
+struct span fake_rep(const char *json) {
         static uint8_t buf[4096];
         struct writer w = writer_on(buf, sizeof(buf));
 
@@ -168,7 +167,7 @@ static struct span from_json(const char *json) {
 }
 
 struct ocf_value *fake_value(const char *json) {
-        struct span rep = from_json(json);
+        struct span rep = fake_rep(json);
         struct ocf_value *v;
 
         assert_int_equal(ocf_value_from_cbor(&v, rep.data, rep.n), 0);
@@ -207,7 +206,7 @@ static char *href_of(const char *path) {
 
 /* ---- Manager1 ---- */
 
-static int reply_error(sd_bus_message *m, const char *name) {
+int fake_reply_error(sd_bus_message *m, const char *name) {
         char full[64];
 
         snprintf(full, sizeof(full), "org.ocfd.Error.%s", name);
@@ -221,26 +220,26 @@ static void note_resource(struct fake *f, sd_bus_message *m) {
         while (sd_bus_message_enter_container(m, 'e', "sv") > 0) {
                 assert_true(sd_bus_message_read_basic(m, 's', &key) > 0);
                 if (strcmp(key, "value") == 0) {
-                        note(f, " %s", read_json(m, false));
+                        fake_note(f, " %s", fake_read_json(m, false));
                 } else if (strcmp(key, "rt") == 0 || strcmp(key, "if") == 0) {
                         assert_true(sd_bus_message_enter_container(m, 'v', "as") > 0);
                         assert_true(sd_bus_message_enter_container(m, 'a', "s") > 0);
                         while (sd_bus_message_read_basic(m, 's', &s) > 0)
-                                note(f, " %s=%s", key, s);
+                                fake_note(f, " %s=%s", key, s);
                         sd_bus_message_exit_container(m);
                         sd_bus_message_exit_container(m);
                 } else if (strcmp(key, "handler") == 0) {
                         assert_true(sd_bus_message_read(m, "v", "o", &s) > 0);
-                        note(f, " handler");
+                        fake_note(f, " handler");
                 } else if (strcmp(key, "n") == 0) {
                         assert_true(sd_bus_message_read(m, "v", "s", &s) > 0);
-                        note(f, " n=%s", s);
+                        fake_note(f, " n=%s", s);
                 } else {
                         bool is_default = strcmp(key, "insecure") != 0;
 
                         assert_true(sd_bus_message_read(m, "v", "b", &b) > 0);
                         if (b != is_default)
-                                note(f, " %s=%d", key, b);
+                                fake_note(f, " %s=%d", key, b);
                 }
                 sd_bus_message_exit_container(m);
         }
@@ -257,7 +256,7 @@ static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         while (sd_bus_message_enter_container(m, 'r', "sa{sv}") > 0) {
                 assert_true(sd_bus_message_read_basic(m, 's', &href) > 0);
                 assert_true(sd_bus_message_enter_container(m, 'a', "{sv}") >= 0);
-                note(f, "%s %s", separator, href);
+                fake_note(f, "%s %s", separator, href);
                 note_resource(f, m);
                 sd_bus_message_exit_container(m);
                 sd_bus_message_exit_container(m);
@@ -265,13 +264,13 @@ static int on_register(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         }
         sd_bus_message_exit_container(m);
         resources = strdup(f->log + before);
-        options = strdup(read_json(m, true));
+        options = strdup(fake_read_json(m, true));
         f->log[before] = 0;
-        note(f, "Register %s %s%s\n", device, options, resources);
+        fake_note(f, "Register %s %s%s\n", device, options, resources);
         free(resources);
         free(options);
         if (f->refuse)
-                return reply_error(m, f->refuse);
+                return fake_reply_error(m, f->refuse);
         snprintf(f->app, sizeof(f->app), "%s", sd_bus_message_get_sender(m));
         return sd_bus_reply_method_return(m, "o", "/org/ocfd/app/1");
 }
@@ -284,7 +283,7 @@ static int answer_find(struct fake *f, sd_bus_message *m) {
         assert_true(sd_bus_message_rewind(m, true) >= 0);
         assert_true(sd_bus_message_read(m, "os", &device, &href) > 0);
         if (f->absent && strcmp(f->absent, href) == 0)
-                return reply_error(m, "NotFound");
+                return fake_reply_error(m, "NotFound");
         path = path_of(href);
         r = sd_bus_reply_method_return(m, "o", path);
         free(path);
@@ -317,62 +316,70 @@ static int on_publish(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *href;
 
         assert_true(sd_bus_message_read_basic(m, 's', &href) > 0);
-        note(f, "Publish %s", href);
-        note(f, " %s\n", read_json(m, true));
+        fake_note(f, "Publish %s", href);
+        fake_note(f, " %s\n", fake_read_json(m, true));
         if (f->is_mute)
                 return 1;
-        return f->fails ? reply_error(m, f->fails) : sd_bus_reply_method_return(m, NULL);
+        return f->fails ? fake_reply_error(m, f->fails) : sd_bus_reply_method_return(m, NULL);
 }
 
 static int on_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *href;
 
         assert_true(sd_bus_message_read_basic(m, 's', &href) > 0);
-        note(userdata, "Changed %s\n", href);
+        fake_note(userdata, "Changed %s\n", href);
         return sd_bus_reply_method_return(m, NULL);
 }
 
 static int on_unregister(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         const char *href;
 
-        note(userdata, "Unregister");
+        fake_note(userdata, "Unregister");
         assert_true(sd_bus_message_enter_container(m, 'a', "s") >= 0);
         while (sd_bus_message_read_basic(m, 's', &href) > 0)
-                note(userdata, " %s", href);
-        note(userdata, "\n");
+                fake_note(userdata, " %s", href);
+        fake_note(userdata, "\n");
         return sd_bus_reply_method_return(m, NULL);
 }
 
 /* ---- Resource1 ---- */
 
-static int on_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        struct fake *f = userdata;
-        char *href = href_of(sd_bus_message_get_path(m));
-        const char *member = sd_bus_message_get_member(m), *value;
+int fake_answer_request(struct fake *f, sd_bus_message *m, const char *of) {
+        const char *member = sd_bus_message_get_member(m), *options, *value;
         sd_bus_message *reply = NULL;
 
-        note(f, "%s %s", member, href);
-        free(href);
+        fake_note(f, "%s %s", member, of);
         if (strcmp(member, "StopObserve") == 0) {
-                note(f, "\n");
+                fake_note(f, "\n");
                 return sd_bus_reply_method_return(m, NULL);
         }
         if (strcmp(member, "Update") == 0 || strcmp(member, "Create") == 0)
-                note(f, " %s", read_json(m, false));
-        value = strstr(read_json(m, true), "\"query\":\"");
-        note(f, "%s%.*s\n", value ? " ?" : "", value ? (int)strcspn(value + 9, "\"") : 0,
-             value ? value + 9 : "");
+                fake_note(f, " %s", fake_read_json(m, false));
+        options = fake_read_json(m, true);
+        if (strstr(options, "oic.if.create"))
+                fake_note(f, " through oic.if.create");
+        value = strstr(options, "\"query\":\"");
+        fake_note(f, "%s%.*s\n", value ? " ?" : "", value ? (int)strcspn(value + 9, "\"") : 0,
+                  value ? value + 9 : "");
         if (f->is_mute)
                 return 1;
         if (f->fails)
-                return reply_error(m, f->fails);
+                return fake_reply_error(m, f->fails);
         assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
         if (strcmp(member, "Delete") != 0)
-                assert_int_equal(value_append(reply, from_json(f->value)), 0);
+                assert_int_equal(value_append(reply, fake_rep(f->value)), 0);
         assert_true(sd_bus_message_append(reply, "a{sv}", 1, "code", "s", "2.05") >= 0);
         assert_true(sd_bus_send(f->bus, reply, NULL) >= 0);
         sd_bus_message_unref(reply);
         return 1;
+}
+
+static int on_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        char *href = href_of(sd_bus_message_get_path(m));
+        int r = fake_answer_request(userdata, m, href);
+
+        free(href);
+        return r;
 }
 
 static int on_acquire_channel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -385,7 +392,7 @@ static int on_acquire_channel(sd_bus_message *m, void *userdata, sd_bus_error *e
         if (f->channel)
                 close(f->channel);
         f->channel = fds[0];
-        note(f, "AcquireChannel\n");
+        fake_note(f, "AcquireChannel\n");
         r = sd_bus_reply_method_return(m, "h", fds[1]);
         close(fds[1]);
         return r;
@@ -435,6 +442,7 @@ void fake_start(struct fake *f) {
                                              application, f) >= 0);
         assert_true(sd_bus_add_fallback_vtable(f->bus, NULL, PATH_OF_RESOURCES, "org.ocfd.Resource1",
                                                resource, find_self, f) >= 0);
+        fake_remote_start(f);
         assert_true(sd_bus_request_name(f->bus, "org.ocfd", 0) >= 0);
 }
 
@@ -465,7 +473,7 @@ static void send_signal(struct fake *f, sd_bus_message *m) {
 void fake_updated(struct fake *f, const char *href, const char *json) {
         sd_bus_message *m = new_signal(f, href, "Updated");
 
-        assert_int_equal(value_append_map(m, from_json(json)), 0);
+        assert_int_equal(value_append_map(m, fake_rep(json)), 0);
         assert_true(sd_bus_message_append(m, "a{sv}", 1, "uid", "u", 0) >= 0);
         send_signal(f, m);
 }
@@ -473,7 +481,7 @@ void fake_updated(struct fake *f, const char *href, const char *json) {
 void fake_notified(struct fake *f, const char *href, const char *json, uint64_t missed, const char *error) {
         sd_bus_message *m = new_signal(f, href, "Notified");
 
-        assert_int_equal(value_append(m, from_json(json)), 0);
+        assert_int_equal(value_append(m, fake_rep(json)), 0);
         if (error)
                 assert_true(sd_bus_message_append(m, "a{sv}", 1, "error", "s", error) >= 0);
         else
@@ -489,7 +497,7 @@ static int on_answer(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (e)
                 snprintf(f->answer, sizeof(f->answer), "ERROR %s: %s", e->name, e->message);
         else
-                snprintf(f->answer, sizeof(f->answer), "%s", read_json(m, true));
+                snprintf(f->answer, sizeof(f->answer), "%s", fake_read_json(m, true));
         return 0;
 }
 
@@ -506,7 +514,7 @@ void fake_handle(struct fake *f, const char *method, const char *href, const cha
         if (json) {
                 assert_true(sd_bus_message_open_container(m, 'e', "sv") >= 0);
                 assert_true(sd_bus_message_append_basic(m, 's', "value") >= 0);
-                assert_int_equal(value_append(m, from_json(json)), 0);
+                assert_int_equal(value_append(m, fake_rep(json)), 0);
                 assert_true(sd_bus_message_close_container(m) >= 0);
         }
         if (extra)

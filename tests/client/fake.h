@@ -11,6 +11,7 @@
 #ifndef OCF_TESTS_CLIENT_FAKE_H
 #define OCF_TESTS_CLIENT_FAKE_H
 
+#include "base/span.h"
 #include "base/util.h"
 #include "ocfclient.h"
 
@@ -34,6 +35,8 @@ struct fake {
         const char *value;    /* what requests are answered with, JSON */
         bool has_channels;    /* AcquireChannel gives one; else it is an error */
         int channel;          /* our end of the last one; 0: none */
+        bool has_no_remotes;  /* FindDevice and Discover find none */
+        char observer[64];    /* who has observed Lamp's /lamp last */
         sd_bus_message *finding[8];
         size_t n_finding;
 
@@ -78,8 +81,23 @@ void fake_notified(struct fake *f, const char *href, const char *json, uint64_t 
 /* Calls Handler1 of the app; extra: "notify" or NULL. */
 void fake_handle(struct fake *f, const char *method, const char *href, const char *json, const char *extra);
 
+/* Other devices: "Lamp" (00000000-0000-4000-8000-000000000001), which nobody owns, with /lamp; and "Gate"
+ * (...2), which is ours, silent, and has nothing. What is asked of them is written down as "Retrieve Lamp
+ * /lamp". */
+void fake_remote_start(struct fake *f); /* fake_start() does it */
+/* Of Lamp's /lamp, to whoever has observed it last. */
+void fake_remote_notified(struct fake *f, const char *json, const char *mode, const char *error);
+
 struct ocf_value *fake_value(const char *json);
 /* As text; static, for one use. */
 const char *fake_json(const struct ocf_value *v);
+
+/* What the parts of the fake share. A v or an a{sv} at this place of a message as JSON; JSON as normal form:
+ * both static. */
+void fake_note(struct fake *f, const char *format, ...) OCF_PRINTF(2, 3);
+const char *fake_read_json(sd_bus_message *m, bool is_map);
+struct span fake_rep(const char *json);
+int fake_reply_error(sd_bus_message *m, const char *name);
+int fake_answer_request(struct fake *f, sd_bus_message *m, const char *of);
 
 #endif

@@ -73,6 +73,19 @@ static void on_value(void *userdata, int result, const char *text, const struct 
                 *(bool *)userdata = true;
 }
 
+static void on_answered(void *userdata, int result, const char *text, const struct ocf_value *value) {
+        *(bool *)userdata = true;
+}
+
+static void on_device(void *userdata, int result, const char *text, const struct ocf_device *device) {
+        struct ocf_device *copy;
+
+        if (device && ocf_device_copy(&copy, device) == 0)
+                ocf_device_free(copy);
+        if (!device)
+                *(bool *)userdata = true;
+}
+
 static void on_state(void *userdata, enum ocf_state state, int result, const char *text) {
 }
 
@@ -117,6 +130,27 @@ static int prepare(struct fake *f, struct ocf_resource **ret, bool *is_followed)
         return r;
 }
 
+/* What goes wrong here is told, or tried again: both come to an end. */
+static void ask_others(struct fake *f) {
+        bool is_discovered = false, is_answered = false, is_followed = false;
+        struct ocf_observation *o;
+        int r = ocf_discover(f->client, 100, on_device, &is_discovered);
+
+        assert_true(r == 0 || r == -ENOMEM);
+        while (!r && !is_discovered)
+                library_turn(f);
+        r = ocf_retrieve(f->client, "ocf://Lamp/lamp?x=y", on_answered, &is_answered);
+        assert_true(r == 0 || r == -ENOMEM);
+        while (!r && !is_answered)
+                library_turn(f);
+        r = ocf_observe(f->client, "ocf://Lamp/lamp?x=y", on_value, &is_followed, &o);
+        assert_true(r == 0 || r == -ENOMEM);
+        if (r)
+                return;
+        TURN_UNTIL(f, is_followed);
+        ocf_observation_free(o);
+}
+
 static int publish(struct ocf_resource *r) {
         struct ocf_value *v;
         int e = ocf_value_new_map(&v);
@@ -153,6 +187,7 @@ static bool scenario(struct fake *f, unsigned at) {
                 assert_true(r == 0 || r == -ENOMEM);
                 while (!is_answered && n_allocations < refuse_at)
                         library_turn(f);
+                ask_others(f);
                 is_counting = false;
                 fake_handle(f, "retrieve", "/lamp", NULL, NULL);
                 is_counting = true;
