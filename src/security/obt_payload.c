@@ -222,10 +222,13 @@ bool obt_write_access(struct obt_flow *f, struct writer *w) {
 
 /* ---- credentials ---- */
 
-static void begin_cred(struct writer *w, uint64_t n_pairs, enum cred_type type) {
+static void begin_creds(struct writer *w, uint64_t n) {
         rep_put_map(w, 1);
         rep_put_string(w, "creds");
-        rep_put_array(w, 1);
+        rep_put_array(w, n);
+}
+
+static void begin_cred(struct writer *w, uint64_t n_pairs, enum cred_type type) {
         rep_put_map(w, n_pairs);
         rep_put_string(w, "credtype");
         rep_put_uint(w, type);
@@ -234,6 +237,7 @@ static void begin_cred(struct writer *w, uint64_t n_pairs, enum cred_type type) 
 bool obt_write_pair(struct obt_flow *f, struct writer *w) {
         unsigned other = f->steps[f->i_step].target ^ 1;
 
+        begin_creds(w, 1);
         begin_cred(w, 3, CRED_PSK);
         put_uuid(w, "subjectuuid", &f->ids[other]);
         rep_put_string(w, "privatedata");
@@ -261,17 +265,27 @@ static bool put_certificate(struct writer *w, struct span subject, enum cred_usa
 }
 
 bool obt_write_anchor(struct obt_flow *f, struct writer *w) {
+        begin_creds(w, 1);
         return put_certificate(w, f->config.subject, f->config.manufacturer ? CRED_MFGTRUSTCA : CRED_TRUSTCA,
                                f->config.pem);
 }
 
 bool obt_write_tool_anchor(struct obt_flow *f, struct writer *w) {
+        begin_creds(w, 1);
         return put_certificate(w, SPAN_LITERAL("*"), CRED_TRUSTCA, authority_root(f->config.authority));
 }
 
 bool obt_write_certificate(struct obt_flow *f, struct writer *w) {
-        return put_certificate(w, SPAN_LITERAL("*"), f->config.n_roles ? CRED_ROLECERT : CRED_CERT,
-                               span_of(f->certificate, f->n_certificate));
+        const size_t n = obt_n_certificates(f);
+        const uint8_t *at = f->certificate;
+
+        begin_creds(w, n);
+        for (size_t i = 0; i < n; i++) {
+                put_certificate(w, SPAN_LITERAL("*"), f->config.n_roles ? CRED_ROLECERT : CRED_CERT,
+                                span_of(at, f->n_certificate[i]));
+                at += f->n_certificate[i];
+        }
+        return true;
 }
 
 /* ---- the cloud ---- */

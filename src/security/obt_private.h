@@ -80,13 +80,18 @@ struct obt_flow {
         uint8_t *payload;
         struct span written;
         bool is_written;
-        uint8_t *certificate; /* that was issued, PEM */
-        size_t n_certificate;
+        uint8_t *certificate; /* that was issued, PEM; of several roles one after the other */
+        size_t n_certificate[AUTHORITY_ROLES_MAX]; /* of each one */
 };
 
 void obt_add(struct obt_flow *f, const struct obt_step *step);
 void obt_undo_first(struct obt_flow *f, const struct obt_step *step);
 void obt_problem(struct obt_flow *f, const char *format, ...) OCF_PRINTF(2, 3);
+
+/* Of those that are issued: one for each role, or that of the identity. */
+static inline size_t obt_n_certificates(const struct obt_flow *f) {
+        return f->config.n_roles ? f->config.n_roles : 1;
+}
 
 /* obt_own.c */
 void obt_plan_own(struct obt_flow *f);

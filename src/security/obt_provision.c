@@ -62,6 +62,22 @@ static void add_delete(struct obt_flow *f, const char *name, const char *path, b
 
 /* ---- certificates ---- */
 
+/* Each role has its own: of several in one the field reads the first alone (security.md 5.6). */
+static const char *issue(struct obt_flow *f, struct span csr, struct writer *w) {
+        const struct obt_config *c = &f->config;
+        const char *problem = NULL;
+        size_t i = 0;
+
+        do {
+                size_t before = w->n;
+
+                problem = authority_issue(c->authority, csr, &f->ids[0], c->n_roles ? &c->roles[i] : NULL,
+                                          c->n_roles > 0, c->wall_s, w);
+                f->n_certificate[i] = w->n - before;
+        } while (!problem && ++i < c->n_roles);
+        return problem;
+}
+
 static bool read_csr(struct obt_flow *f, struct span payload) {
         uint8_t *pem;
         struct writer w;
@@ -74,15 +90,13 @@ static bool read_csr(struct obt_flow *f, struct span payload) {
         }
         while (csr.n && !csr.data[csr.n - 1])
                 csr.n--;
-        pem = ocf_allocate(AUTHORITY_PEM_MAX, 1);
+        pem = ocf_allocate(obt_n_certificates(f), AUTHORITY_PEM_MAX);
         if (!pem)
                 return false;
-        w = writer_on(pem, AUTHORITY_PEM_MAX);
-        problem = authority_issue(f->config.authority, csr, &f->ids[0], f->config.roles, f->config.n_roles,
-                                  f->config.wall_s, &w);
+        w = writer_on(pem, obt_n_certificates(f) * AUTHORITY_PEM_MAX);
         ocf_free(f->certificate);
         f->certificate = pem;
-        f->n_certificate = w.n;
+        problem = issue(f, csr, &w);
         if (!problem)
                 return true;
         obt_problem(f, "No certificate: %s", problem);

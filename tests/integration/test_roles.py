@@ -28,6 +28,8 @@ def a_role_opens_what_it_is_for(w):
     equal(plain(gateway.retrieve(path, "/lamp")), {"value": False})
     raises(BusError, gateway.update, path, "/lamp", {"value": True})
     raises(BusError, gateway.retrieve, path, "/fan")
+    tool.do("AddAccess", "osass", lamp, "role:technician@home", ["/fan"], "r")
+    equal(plain(gateway.retrieve(path, "/fan")), {"value": False}, "the second role is as good as the first")
 
 
 if __name__ == "__main__":

@@ -393,6 +393,14 @@ static void test_cloud(void **state) {
         assert_non_null(strstr(trace, "POST " CLOUD_HREF " {\"cis\":\"\"}\n"));
 }
 
+static size_t n_role_certificates(const struct svr *svr) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < svr->n_creds; i++)
+                n += svr->creds[i]->usage == CRED_ROLECERT;
+        return n;
+}
+
 static void test_certificates(void **state) {
         struct authority_role roles[] = { { .role = SPAN_LITERAL("a") }, { .role = SPAN_LITERAL("b") } };
         struct obt_config c;
@@ -409,6 +417,7 @@ static void test_certificates(void **state) {
         c.roles = roles;
         c.n_roles = 2;
         must(&c);
+        assert_int_equal(n_role_certificates(&devices[0].svr), 2); /* each has its own */
         c.wall_s = -1;
         must_not(&c, "clock");
         devices[1].svr.device.sct = CRED_PSK;

@@ -149,7 +149,7 @@ static struct tls_cert_context *identity(struct authority *by, const struct uuid
         assert_int_equal(crypto_key_new(&key), 0);
         assert_true(identity_csr(key, id, &request));
         assert_null(authority_issue(by, writer_span(&request), id, NULL, 0, PKI_NOW, &issued));
-        c = context_of(writer_span(&issued), key, anchor, whom, true, manufacturer);
+        c = context_of(writer_span(&issued), key, anchor, whom, !manufacturer, manufacturer);
         EVP_PKEY_free(key);
         return c;
 }
