@@ -12,6 +12,7 @@
 #define PROBE_AFTER_MS  3000u  /* of silence */
 #define PROBE_MS        9000u
 #define ATTEMPT_MIN_MS  2500u /* over a session that may be dead: two transmissions */
+#define ATTEMPT_MAX_MS  4000u
 
 enum channel_state {
         CHANNEL_IDLE,
@@ -503,7 +504,7 @@ static uint32_t attempt_ms(const struct out_channel *c, const struct out_request
 
         if (!out_channel_session(c) || r->is_retry || r->ask.method != COAP_GET || left / 2 < ATTEMPT_MIN_MS)
                 return (uint32_t)left;
-        return (uint32_t)(left / 2);
+        return (uint32_t)(left / 2 < ATTEMPT_MAX_MS ? left / 2 : ATTEMPT_MAX_MS);
 }
 
 static void on_probed(void *context, const struct out_result *result) {

@@ -573,7 +573,7 @@ void obt_flow_want(struct obt_flow *f, struct obt_want *ret) {
 void obt_flow_progress(const struct obt_flow *f, struct obt_progress *ret) {
         const struct obt_step *s = current((struct obt_flow *)f);
 
-        *ret = (struct obt_progress){ .step = (unsigned)f->i_step + 1,
+        *ret = (struct obt_progress){ .step = (unsigned)(f->i_step < f->n_steps ? f->i_step + 1 : f->n_steps),
                                       .n_steps = (unsigned)f->n_steps,
                                       .name = s                                   ? s->name
                                               : f->phase == OBT_PHASE_FINDING_OUT ? "find out"
