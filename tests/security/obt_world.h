@@ -53,6 +53,7 @@ struct world_device {
         bool transfer_stands;
         struct tls_secrets secrets;
         bool says_only_its_state; /* all else is not answered, once it is owned */
+        bool is_silent;
         bool has_no_sdi;
         char cloud[64]; /* cis */
 };
@@ -264,6 +265,8 @@ static bool lets_owner_in(struct world_device *d, const struct uuid *called) {
 
 /* Return: the code; 0: it is not reached. */
 static uint8_t ask_over(struct world_device *d, const struct obt_want *w, struct span *ret) {
+        if (d->is_silent)
+                return 0;
         if (d->says_only_its_state && d->svr.doxm.owned && strcmp(w->path, "/oic/sec/pstat") != 0)
                 return 0;
         switch (w->channel) {
@@ -304,6 +307,11 @@ static enum mishap mishap_now(void) {
                 if (mishaps[i].turn == turn)
                         return mishaps[i].mishap;
         return FINE;
+}
+
+/* Giving up keeps nothing from being done. */
+static bool is_done(enum mishap mishap) {
+        return mishap == FINE || mishap == CANCEL || mishap == CANCEL_DURING;
 }
 
 static void answer(struct obt_flow *f, uint8_t code, struct span payload) {
@@ -366,7 +374,7 @@ static void do_connect(struct obt_flow *f, const struct obt_want *w, enum mishap
         bool good;
 
         assert_non_null(d);
-        good = (mishap == FINE || mishap == LOSE_ANSWER || mishap == CANCEL_DURING) && handshake(d, w);
+        good = (is_done(mishap) || mishap == LOSE_ANSWER) && handshake(d, w);
         pass_ms(good ? ANSWER_MS : NO_ANSWER_MS);
         has_transfer = good && mishap != LOSE_ANSWER;
         if (mishap == CANCEL_DURING)
@@ -377,7 +385,7 @@ static void do_connect(struct obt_flow *f, const struct obt_want *w, enum mishap
 }
 
 static void do_store(struct obt_flow *f, const struct obt_want *w, enum mishap mishap) {
-        bool good = mishap == FINE || mishap == CANCEL_DURING;
+        bool good = is_done(mishap);
         struct kept *k = kept_for(&w->device);
 
         could_not_forget |= !good && w->type == OBT_WANT_FORGET;
@@ -398,7 +406,7 @@ static void do_store(struct obt_flow *f, const struct obt_want *w, enum mishap m
 
 static void do_disconnect(const struct obt_want *w, enum mishap mishap) {
         has_transfer = false;
-        if (mishap == FINE && device_called(&w->device))
+        if (is_done(mishap) && device_called(&w->device))
                 lose_transfer(device_called(&w->device));
 }
 

@@ -189,6 +189,68 @@ static void test_does_not_go_on_for_ever(void **state) {
         assert_no_orphans("own");
 }
 
+static size_t count(const char *part) {
+        size_t n = 0;
+
+        for (const char *at = trace; (at = strstr(at, part)); at++)
+                n++;
+        return n;
+}
+
+/* It is asked a few times, is not asked again by who has given up, and the key stays. */
+static void test_silent_device(void **state) {
+        struct obt_config c;
+
+        new_world();
+        own_both();
+        devices[0].is_silent = true;
+        c = config_of(OBT_RESET);
+        must_not(&c, "The key for the device is kept");
+        assert_int_equal(count("POST /oic/sec/pstat"), 2);
+        strike(CANCEL, 3);
+        must_not(&c, "It was cancelled");
+        assert_int_equal(count("POST /oic/sec/pstat"), 1);
+        strike(FINE, 0);
+        c = config_of(OBT_SET_STATE);
+        c.state = SVR_SRESET;
+        must_not(&c, "either state");
+        assert_int_equal(count("POST /oic/sec/pstat"), 3);
+        c = config_of(OBT_SET_DOMAIN);
+        must_not(&c, "set its state to RFNOP");
+        assert_int_equal(count("/oic/sec/sdi"), 0);
+        c = config_of(OBT_OWN);
+        must_not(&c, "The device has no owner");
+        assert_int_equal(n_kept, N_DEVICES);
+        devices[0].is_silent = false;
+        strike(REFUSE, 2);
+        c = config_of(OBT_SET_DOMAIN);
+        must_not(&c, "in use again");
+        strike(FINE, 0);
+        settle();
+        assert_whole("silent", SVR_RFNOP);
+}
+
+/* Whether it is owned is found out first, and then undone: at turn 13 it is told so, at 14 it enters RFPRO.
+ */
+static void test_cancelled_while_finding_out(void **state) {
+        for (unsigned lost = 13; lost < 15; lost++)
+                for (unsigned cancelled = lost + 1; cancelled < lost + 4; cancelled++)
+                        for (enum mishap how = CANCEL; how <= CANCEL_DURING; how++) {
+                                struct obt_config c;
+
+                                new_world();
+                                c = config_of(OBT_OWN);
+                                strike(LOSE_ANSWER, lost);
+                                strike_again(how, cancelled);
+                                assert_int_equal(run(&c), 0);
+                                assert_non_null(strstr(trace, "{\"owned\":true}\n"));
+                                if (!succeeded && !strstr(said, "The device has no owner"))
+                                        fail_msg("%s\n%.700s", situation(), strstr(trace, "{\"owned"));
+                                settle();
+                                assert_whole("own", SVR_RFNOP);
+                        }
+}
+
 /* ---- asked twice, told late ---- */
 
 static void test_the_same_until_it_is_told(void **state) {
@@ -285,6 +347,7 @@ static void test_credentials_go_but_for_the_owners(void **state) {
         c.number = svr_find_psk(&devices[0].svr, &tool)->id;
         must_not(&c, "owner's key");
         assert_null(strstr(trace, "DELETE"));
+        assert_non_null(strstr(said, "Nothing was changed"));
         c.number = INT32_MAX;
         must_not(&c, "4.04");
         assert_int_equal(devices[0].svr.machine.state, SVR_RFNOP);
@@ -484,6 +547,8 @@ int main(void) {
                 cmocka_unit_test(test_identity_in_the_same_go),
                 cmocka_unit_test(test_whom_it_does_not_own),
                 cmocka_unit_test(test_does_not_go_on_for_ever),
+                cmocka_unit_test(test_silent_device),
+                cmocka_unit_test(test_cancelled_while_finding_out),
                 cmocka_unit_test(test_the_same_until_it_is_told),
                 cmocka_unit_test(test_pair),
                 cmocka_unit_test(test_states),
