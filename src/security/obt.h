@@ -121,7 +121,8 @@ void obt_flow_pin(struct obt_flow *f, struct span pin); /* empty: nobody said on
 void obt_flow_stored(struct obt_flow *f, bool stored);  /* STORE and FORGET */
 void obt_flow_paused(struct obt_flow *f);
 
-/* Takes back what was begun. Harmless when it is over. */
+/* Takes back what was begun; a reset that was asked for cannot be called back, and is found out about. What
+ * is being stored is still told. Harmless when it is over. */
 void obt_flow_cancel(struct obt_flow *f);
 
 struct obt_progress {

@@ -285,7 +285,7 @@ static bool take_turn(struct world *w, enum obt_operation operation) {
         must_hold(progress.name);
         switch (want.type) {
         case OBT_WANT_NOTHING:
-                must_hold(!"the flow waits for nothing");
+                must_hold(want.type != OBT_WANT_NOTHING);
                 break;
         case OBT_WANT_REQUEST:
                 do_request(w, &want, how);
