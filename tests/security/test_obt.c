@@ -230,6 +230,26 @@ static void test_silent_device(void **state) {
         assert_whole("silent", SVR_RFNOP);
 }
 
+/* Turn 14 to 17: RFPRO, DELETE and POST of the entries, RFNOP. In RFOTM the device undoes itself when the
+ * session is gone; later the flow comes in with the owner's key, and goes on. */
+static void test_goes_on_from_where_it_broke(void **state) {
+        static const enum mishap list[] = { LOSE_ANSWER, LOSE_REQUEST, LOSE_SESSION };
+
+        for (size_t i = 0; i < ARRAY_SIZE(list); i++)
+                for (unsigned at = i ? 15 : 14; at <= 17; at++) {
+                        struct obt_config c;
+
+                        new_world();
+                        c = config_of(OBT_OWN);
+                        strike(list[i], at);
+                        must(&c);
+                        assert_non_null(strstr(trace, "owner GET /oic/sec/pstat"));
+                        assert_int_equal(devices[0].svr.n_aces, 4);
+                        settle();
+                        assert_whole("own", SVR_RFNOP);
+                }
+}
+
 /* Whether it is owned is found out first, and then undone: at turn 13 it is told so, at 14 it enters RFPRO.
  */
 static void test_cancelled_while_finding_out(void **state) {
@@ -548,6 +568,7 @@ int main(void) {
                 cmocka_unit_test(test_whom_it_does_not_own),
                 cmocka_unit_test(test_does_not_go_on_for_ever),
                 cmocka_unit_test(test_silent_device),
+                cmocka_unit_test(test_goes_on_from_where_it_broke),
                 cmocka_unit_test(test_cancelled_while_finding_out),
                 cmocka_unit_test(test_the_same_until_it_is_told),
                 cmocka_unit_test(test_pair),
