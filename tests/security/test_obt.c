@@ -368,6 +368,12 @@ static void test_credentials_go_but_for_the_owners(void **state) {
         must_not(&c, "owner's key");
         assert_null(strstr(trace, "DELETE"));
         assert_non_null(strstr(said, "Nothing was changed"));
+        strike(SAY_NOTHING, 1);
+        must_not(&c, "does not tell its credentials");
+        c.operation = OBT_PAIR;
+        must_not(&c, "does not tell its credentials");
+        strike(FINE, 0);
+        c.operation = OBT_REMOVE_CREDENTIAL;
         c.number = INT32_MAX;
         must_not(&c, "4.04");
         assert_int_equal(devices[0].svr.machine.state, SVR_RFNOP);
