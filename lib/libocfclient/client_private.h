@@ -187,6 +187,7 @@ struct ocf_observation {
         uint64_t retry_us;
         unsigned n_failures;
         uint64_t n_missed;
+        bool is_refreshed; /* its device was asked what it has, since it was followed last */
         bool is_told;
         int told;          /* the last result */
         uint64_t delivery; /* the last one that it had its turn in */

@@ -71,6 +71,7 @@ static int on_observed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         }
         o->phase = OBSERVATION_FOLLOWING;
         o->n_failures = 0;
+        o->is_refreshed = false;
         tell_value(o, m, value);
         return 0;
 }
@@ -103,6 +104,35 @@ static int set_path(struct ocf_observation *o, const char *path) {
         return 0;
 }
 
+static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+static int on_refreshed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct ocf_observation *o = userdata;
+        const sd_bus_error *e = sd_bus_message_get_error(m);
+        const char *text;
+        int r;
+
+        o->slot = sd_bus_slot_unref(o->slot);
+        if (e) {
+                r = message_result(o->client, e, &text);
+                again_later(o, r, text);
+                return 0;
+        }
+        r = target_list(o->client, &o->slot, on_list, o);
+        if (r < 0)
+                connection_fail(o->client, r);
+        return 0;
+}
+
+/* What it has now may be more than it had when it was heard. */
+static int refresh(struct ocf_observation *o) {
+        struct ocf_client *c = o->client;
+
+        o->is_refreshed = true;
+        return sd_bus_call_method_async(c->bus, &o->slot, c->owner, o->path, BUS_REMOTE, "Refresh",
+                                        on_refreshed, o, NULL);
+}
+
 /* Of another device: its object is found among all. */
 static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         struct ocf_observation *o = userdata;
@@ -117,14 +147,18 @@ static int on_list(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         }
         r = target_in_list(m, o->path, o->target.href, &text);
-        if (r == -ENOENT) {
+        if (r == -ENOENT && o->is_refreshed) {
                 again_later(o, OCF_E_NOT_FOUND, "The device has not told of such a resource");
                 return 0;
         }
-        if (!r)
-                r = set_path(o, text);
-        if (!r)
-                r = send_observe(o);
+        if (r == -ENOENT) {
+                r = refresh(o);
+        } else {
+                if (!r)
+                        r = set_path(o, text);
+                if (!r)
+                        r = send_observe(o);
+        }
         if (r < 0)
                 connection_fail(o->client, r);
         return 0;

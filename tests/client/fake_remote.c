@@ -64,6 +64,13 @@ static int on_request(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return fake_answer_request(userdata, m, of);
 }
 
+static int on_refresh(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        struct fake *f = userdata;
+
+        fake_note(f, "Refresh %s\n", is_gate(sd_bus_message_get_path(m)) ? "Gate" : "Lamp");
+        return f->fails ? fake_reply_error(m, f->fails) : sd_bus_reply_method_return(m, NULL);
+}
+
 static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property,
                     sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         static const struct {
@@ -106,6 +113,7 @@ static const sd_bus_vtable device[] = {
         SD_BUS_METHOD("Retrieve", "sa{sv}", "va{sv}", on_request, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Update", "sva{sv}", "va{sv}", on_request, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD("Delete", "sa{sv}", "a{sv}", on_request, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD("Refresh", "", "", on_refresh, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_PROPERTY("DeviceId", "s", get_text, 0, 0),
         SD_BUS_PROPERTY("Name", "s", get_text, 0, 0),
         SD_BUS_PROPERTY("Ownership", "s", get_text, 0, 0),

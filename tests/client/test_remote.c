@@ -258,6 +258,15 @@ static void test_followed_device_comes_later(void **state) {
         assert_int_equal(ocf_observe(c, "ocf://Lamp/other", on_answer, &t, &none), 0);
         FAKE_UNTIL(f, t.text[0]);
         assert_string_equal(t.text, "answer NotFound \"The device has not told of such a resource\" none\n");
+        fake_settle(f);
+        assert_int_equal(fake_count(f, "Refresh Lamp"), 1); /* though it is looked for again and again */
+        ocf_observation_free(none);
+        f->fails = "NotReachable";
+        t.text[0] = 0;
+        assert_int_equal(ocf_observe(c, "ocf://Gate/other", on_answer, &t, &none), 0);
+        FAKE_UNTIL(f, t.text[0]);
+        assert_string_equal(t.text, "answer NotReachable \"no: NotReachable\" none\n");
+        f->fails = NULL;
         s.text[0] = 0;
         fake_stop(f);
         FAKE_UNTIL(f, saw(&s, "answer Unavailable"));
