@@ -30,16 +30,17 @@ static bool credential_of(struct client *c, const struct uuid *id, uint16_t *ret
         struct daemon *d = c->daemon;
         const struct device *tool = tool_device(d->tool);
 
+        /* The owner may most: a key for a pair is worth what the entries beside it say. */
+        if (tool && keyring_has(tool_keyring(d->tool), id)) {
+                *ret = tool->index;
+                return true;
+        }
         for (uint16_t i = 0; i < d->model->n_devices; i++) {
                 const struct svr *svr = secure_svr(d->secure, i);
 
                 *ret = i;
                 if (svr && svr->machine.state == SVR_RFNOP && svr_find_psk(svr, id))
                         return true;
-        }
-        if (tool && keyring_has(tool_keyring(d->tool), id)) {
-                *ret = tool->index;
-                return true;
         }
         for (uint16_t i = 0; i < d->model->n_devices; i++) {
                 const struct svr *svr = secure_svr(d->secure, i);
@@ -64,6 +65,22 @@ static size_t addresses_of(const struct remote_device *d, bool secure, struct ou
                 memcpy(ret[n++].ip, a->ip, 16);
         }
         return n;
+}
+
+/* Does another device answer at an address of this one, in the clear? A bridge's do. */
+static bool is_shared(struct client *c, const struct remote_device *d, const struct out_spec *spec) {
+        for (const struct remote_device *i = remotes_first(c->remotes); i; i = remotes_after(c->remotes, i)) {
+                struct out_address theirs[OUT_ADDRESSES_MAX];
+                size_t n = i == d ? 0 : addresses_of(i, false, theirs);
+
+                while (n--)
+                        for (size_t j = 0; j < spec->n_addresses; j++)
+                                if (theirs[n].port == spec->addresses[j].port &&
+                                    theirs[n].interface == spec->addresses[j].interface &&
+                                    !memcmp(theirs[n].ip, spec->addresses[j].ip, 16))
+                                        return true;
+        }
+        return false;
 }
 
 int client_channel(struct client *c, const struct uuid *device, enum bus_channel_wish wish,
@@ -91,6 +108,7 @@ int client_channel(struct client *c, const struct uuid *device, enum bus_channel
         spec.kind = OUT_CLEAR;
         spec.device = tool ? tool->index : 0;
         spec.n_addresses = addresses_of(d, false, spec.addresses);
+        spec.is_shared = is_shared(c, d, &spec);
         if (!spec.n_addresses) {
                 *ret_why =
                         d->ownership == REMOTE_OTHERS

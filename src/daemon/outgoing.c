@@ -13,6 +13,7 @@
 #define PROBE_MS        9000u
 #define ATTEMPT_MIN_MS  2500u /* over a session that may be dead: two transmissions */
 #define ATTEMPT_MAX_MS  4000u
+#define MEANT_MAX       (sizeof("di=") + UUID_TEXT_MAX)
 
 enum channel_state {
         CHANNEL_IDLE,
@@ -111,6 +112,7 @@ int out_channel_obtain(struct outgoing *o, const struct out_spec *spec, struct o
         if (c) {
                 memcpy(c->spec.addresses, spec->addresses, sizeof(spec->addresses));
                 c->spec.n_addresses = spec->n_addresses;
+                c->spec.is_shared = spec->is_shared;
                 c->n_references++;
                 *ret = c;
                 return 0;
@@ -234,14 +236,35 @@ static struct span keep_text(uint8_t **at, struct span s) {
         return kept;
 }
 
-static int keep_texts(struct out_request *r, const struct coap_ask *ask) {
-        size_t n = ask->path.n + ask->query.n + ask->payload.n + ask->etag.n + ask->if_match.n;
-        uint8_t *at = r->texts = ocf_allocate(n + 1, 1);
+/* Return: "di=" and who is meant, for a channel where several devices answer; else nothing. */
+static struct span meant(const struct out_channel *c, char buf[static MEANT_MAX]) {
+        char id[UUID_TEXT_MAX];
+
+        if (!c->spec.is_shared)
+                return SPAN_NULL;
+        snprintf(buf, MEANT_MAX, "di=%s", uuid_format(&c->spec.id, id));
+        return span_of_string(buf);
+}
+
+static int keep_texts(struct out_request *r, const struct out_channel *c, const struct coap_ask *ask) {
+        char buf[MEANT_MAX];
+        struct span di = meant(c, buf);
+        size_t n = ask->path.n + ask->query.n + di.n + ask->payload.n + ask->etag.n + ask->if_match.n;
+        uint8_t *at = r->texts = ocf_allocate(n + 2, 1);
 
         if (!at)
                 return -ENOMEM;
         r->ask.path = keep_text(&at, ask->path);
         r->ask.query = keep_text(&at, ask->query);
+        if (di.n) {
+                if (r->ask.query.n) {
+                        *at++ = '&';
+                        r->ask.query.n++;
+                } else {
+                        r->ask.query.data = at;
+                }
+                r->ask.query.n += keep_text(&at, di).n;
+        }
         r->ask.payload = keep_text(&at, ask->payload);
         r->ask.etag = keep_text(&at, ask->etag);
         r->ask.if_match = keep_text(&at, ask->if_match);
@@ -255,7 +278,7 @@ static int request_new(struct out_channel *c, const struct coap_ask *ask, uint32
         if (!r)
                 return -ENOMEM;
         r->ask = *ask;
-        if (keep_texts(r, ask) < 0 || !slot_take(c->outgoing, r)) {
+        if (keep_texts(r, c, ask) < 0 || !slot_take(c->outgoing, r)) {
                 ocf_free(r->texts);
                 ocf_free(r);
                 return -ENOMEM;

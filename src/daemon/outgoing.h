@@ -40,6 +40,7 @@ struct out_spec {
         uint16_t device; /* of ours, that asks */
         struct out_address addresses[OUT_ADDRESSES_MAX]; /* the preferred one first */
         size_t n_addresses;
+        bool is_shared; /* other devices answer there too: requests say who is meant (core.md 5.5) */
         struct session_connect how; /* of a transfer; its spans and tls are taken or copied at once */
 };
 

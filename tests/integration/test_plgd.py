@@ -1,12 +1,14 @@
-"""plgd's device library on the other host: its client takes our device, uses and gives it back.
+"""plgd's device library on the other host: its client takes our device, uses and gives it back; its bridge of many
+devices behind one port is used by ours.
 
 Unlike every other peer it may be missing under CI=true too: some registries of Go modules refuse this very module, and no
-file of ours can change that. Then the test is skipped and says why. Built, but wrong, is a failure everywhere; what CI
+file of ours can change that. Then both tests are skipped and say why. Built, but wrong, is a failure everywhere; what CI
 always has of an onboarding tool that is not ours is test_onboarding.py."""
 import json
 import os
 import sys
 
+from dbus_wire import V
 from harness import MARK, SLOW, SOURCE, Network, Skip, equal, eventually, main, test
 from test_onboarding import Tool as Factory
 from test_onboarding import without
@@ -90,6 +92,47 @@ def owned_used_and_given_back_by_plgd(w):
         eventually(lambda: not security("Owned") and security("State") == "RFOTM", "it has no owner", 20)
     equal(len(names), 2, "a device that was reset has another name")
     client.end()
+
+
+BRIDGE = """apis: {{coap: {{id: 8f596b43-29c0-4147-8b40-e99268ab30f7, name: bridge, externalAddresses: ["{address}:35683"], maxMessageSize: 2097152}}}}
+log: {{level: info}}
+cloud: {{enabled: false}}
+credential: {{enabled: false}}
+thingDescription: {{enabled: false}}
+numGeneratedBridgedDevices: 3
+numResourcesPerDevice: 2
+"""
+
+
+@test()
+def a_bridge_of_many_devices_behind_one_port(w):
+    """It asks in each request which of them is meant, and sends values over and over."""
+    program = programs() / "bridge-device"
+    host = Network(w)
+    w.configure(Network={"Interfaces": "eth*"})
+    w.start()
+    config = w.directory / "bridge.yaml"
+    config.write_text(BRIDGE.format(address=f"{host.net}.2"))
+    w.spawn("bridge", program, "-config", config, network=host)
+    tool = Tool(w.connect())
+
+    def named():
+        found = {tool.property(path, "Name"): path for path in tool.discover()}
+        return len(bridged := {name: path for name, path in found.items() if name.startswith("bridged-device-")}) == 3 and bridged
+
+    devices = eventually(named, "three devices have names", 40)
+    for name, path in devices.items():
+        equal(plain(tool.retrieve(path, "/oic/d"))["di"], path.rsplit("/", 1)[1].replace("_", "-"))
+        equal(plain(tool.retrieve(path, "/oic/d"))["n"], name)
+    one, other, _ = devices.values()
+    tool.update(one, "/test/1", {"name": V("s", "of one alone")})
+    equal(plain(tool.retrieve(one, "/test/1"))["name"], "of one alone")
+    equal(plain(tool.retrieve(other, "/test/1"))["name"], "test-1")
+    resource = tool.resource(other, "/test/1")
+    value, info = tool.call(resource, "RemoteResource1", "Observe", "a{sv}", {})
+    equal((plain(value)["name"], plain(info)["mode"]), ("test-1", "push"))
+    tool.update(other, "/test/1", {"name": V("s", "of the other")})
+    eventually(lambda: plain(tool.bus.signal("Notified", resource, 10 * SLOW)[0])["name"] == "of the other", "the new value is told", 20)
 
 
 if __name__ == "__main__":

@@ -231,7 +231,9 @@ def the_gateways_own_device_is_owned_by_its_own_tool(w):
     path = tool.own("Test gateway")
     equal(w.connect().property("/org/ocfd/device/0", "Security1", "Owner"), tool.bus.property("/org/ocfd", "OnboardingTool1", "DeviceId"))
     light = tool.own("kitchen-light")
+    device.lamp()
     tool.do("Pair", "oo", path, light)
+    equal(plain(tool.retrieve(light, "/lamp")), {"value": False}, "the owner's key goes before that of the pair")
     tool.do("Reset", "oa{sv}", path, {})
     equal(tool.property(light, "Ownership"), "mine", "what the tool owns is not touched")
 
