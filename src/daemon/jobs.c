@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REQUEST_MS 12000u
+#define REQUEST_MS 25000u /* four transmissions (RFC 7252, 4.8) */
 #define CONNECT_MS 25000u
 #define PIN_S      120u
 #define KEPT_MS    60000u /* one that is over can be looked at for so long */

@@ -65,7 +65,13 @@ class Polkit:
 
     def start(self):
         self.daemon = self.w.spawn("polkitd", POLKITD, env=self.environment)
-        eventually(self.is_there, "polkit is on the bus")
+
+        def came():
+            if not self.daemon.runs() and "Error switching to user" in self.daemon.output():
+                raise Skip(f"polkitd cannot become its own user here: {self.daemon.output().splitlines()[0]}")
+            return self.is_there()
+
+        eventually(came, "polkit is on the bus")
 
     def stop(self):
         self.daemon.kill()

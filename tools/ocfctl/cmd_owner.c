@@ -95,8 +95,10 @@ int cmd_reset(struct ctl *c) {
         bool is_local = true;
         int code;
 
-        if (c->n_args)
+        if (c->n_args) {
                 c->device = c->args[0];
+                c->may_be_remote = true;
+        }
         code = bus_open(c);
         if (!code)
                 code = remote_is_local(c, &is_local);

@@ -13,6 +13,7 @@ int take_href(struct ctl *c, const char **ret) {
         char *device;
 
         if (remote_split_uri(c->args[0], &device, ret)) {
+                c->may_be_remote = true;
                 c->device = device; /* as long as we run */
                 c->args++;
                 c->n_args--;
@@ -20,6 +21,7 @@ int take_href(struct ctl *c, const char **ret) {
         }
         if (c->n_args > 1 && c->args[0][0] != '/') {
                 c->device = c->args[0];
+                c->may_be_remote = true;
                 c->args++;
                 c->n_args--;
         }

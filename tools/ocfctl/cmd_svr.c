@@ -60,9 +60,10 @@ int cmd_cred(struct ctl *c) {
         if (strcmp(c->args[0], "remove") == 0)
                 return tool_cred_remove(c);
         code = wants_verb(c, "list");
-        if (!code && c->n_args == 2)
+        if (!code && c->n_args == 2) {
                 c->device = c->args[1];
-        else if (!code && c->n_args > 2)
+                c->may_be_remote = true;
+        } else if (!code && c->n_args > 2)
                 code = usage(c, "\"%s\" is one argument too many", c->args[2]);
 
         if (!code)
@@ -228,9 +229,10 @@ int cmd_acl(struct ctl *c) {
                 return check_entry(c);
         if (strcmp(c->args[0], "add") == 0 || strcmp(c->args[0], "remove") == 0)
                 return tool_acl(c);
-        if (strcmp(c->args[0], "list") == 0 && c->n_args == 2)
+        if (strcmp(c->args[0], "list") == 0 && c->n_args == 2) {
                 c->device = c->args[1];
-        else if (strcmp(c->args[0], "list") == 0 && c->n_args > 2)
+                c->may_be_remote = true;
+        } else if (strcmp(c->args[0], "list") == 0 && c->n_args > 2)
                 return usage(c, "\"%s\" is one argument too many", c->args[2]);
         return strcmp(c->args[0], "list") == 0
                        ? list_entries(c)

@@ -48,6 +48,7 @@ struct ctl {
         const char *name, *query, *method, *pin;
         uint64_t linger_ms;
         bool is_insecure, is_all, is_yes, is_help, has_timeout, has_no_certificate, is_forced;
+        bool may_be_remote; /* device was an argument, not an option */
 
         const struct command *command;
         char **args;

@@ -26,7 +26,7 @@ int remote_is_local(struct ctl *c, bool *ret) {
         const char *path;
         int code;
 
-        *ret = !c->device || strcmp(c->device, "/") == 0;
+        *ret = !c->may_be_remote || !c->device || strcmp(c->device, "/") == 0;
         if (*ret)
                 return EXIT_OK;
         code = objects_get(c, &objects);
