@@ -44,9 +44,11 @@ static int begin_psk(struct session *c, const struct session_connect *how, uint6
 
         if (how->key.n > sizeof(o->key) || how->identity.n > sizeof(o->identity))
                 return -EINVAL;
-        memcpy(o->key, how->key.data, how->key.n);
+        if (how->key.n > 0)
+                memcpy(o->key, how->key.data, how->key.n);
         o->n_key = how->key.n;
-        memcpy(o->identity, how->identity.data, how->identity.n);
+        if (how->identity.n > 0)
+                memcpy(o->identity, how->identity.data, how->identity.n);
         o->n_identity = how->identity.n;
         config.identity = span_of(o->identity, o->n_identity);
         return tls_psk_new(&c->tls, &config, now_ms);

@@ -89,6 +89,7 @@ static int setup_all(void **state) {
 static int teardown_all(void **state) {
         pki_free(&root);
         pki_free(&lamp);
+        uv_library_shutdown(); /* joins the pool: OpenSSL gives back what is a thread's when it ends */
         return 0;
 }
 
