@@ -494,6 +494,8 @@ struct span coap_compose_cancel(struct coap_endpoint *ep, struct coap_client *c)
 bool coap_compose_fits(const struct coap_ask *ask);
 
 /* coap_reply.c */
+/* Its message was rejected. Return: true: its body goes again, in smaller blocks. */
+bool coap_client_shrink(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c);
 bool coap_reply_take(struct coap_endpoint *ep, uint64_t now_ms, const struct coap_peer *peer,
                      const struct coap_message *m); /* false: nobody waits for it */
 

@@ -19,7 +19,8 @@ static void on_reset(struct coap_endpoint *ep, uint64_t now_ms, const struct coa
         } else if (c) {
                 if (r)
                         coap_reliable_free(ep, r);
-                coap_client_fail(ep, now_ms, c, COAP_FAILURE_RESET);
+                if (!coap_client_shrink(ep, now_ms, c))
+                        coap_client_fail(ep, now_ms, c, COAP_FAILURE_RESET);
         } else if (r) {
                 coap_reliable_free(ep, r);
         } else {

@@ -134,6 +134,28 @@ static void begin_again(struct coap_endpoint *ep, uint64_t now_ms, struct coap_c
         coap_client_send(ep, now_ms, c);
 }
 
+#define BLOCK_LEAST 64u
+
+/*
+ * RFC 7959 has 4.13 for a peer that wants smaller blocks. Peers of little memory reject a long message
+ * instead (IoTivity-Lite, built with blocks of 128 bytes). A rejected message was not acted upon (RFC
+ * 7252, 4.2), so the body may go again: in blocks, each time of half the size.
+ */
+bool coap_client_shrink(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
+        uint8_t szx = c->szx_block;
+
+        if (c->state != CLIENT_SENT || !c->confirmable || c->multicast || c->n_sent || c->body.n ||
+            !c->payload.n)
+                return false;
+        while (szx && coap_block_size(szx) >= c->n_block)
+                szx--;
+        if (coap_block_size(szx) < BLOCK_LEAST || coap_block_size(szx) >= c->n_block)
+                return false;
+        c->szx1 = szx;
+        begin_again(ep, now_ms, c);
+        return true;
+}
+
 static bool is_without_version(struct coap_client *c, const struct coap_message *m) {
         return m->code == COAP_BAD_OPTION && c->ocf_version && !c->without_version && !c->multicast;
 }

@@ -734,6 +734,73 @@ static void test_smaller_blocks_please(void **state) {
         pair_close(&p);
 }
 
+static void reject(struct pair *p, const struct coap_message *m) {
+        const uint8_t rst[4] = { 0x70, 0, (uint8_t)(m->mid >> 8), (uint8_t)m->mid };
+
+        say_back(p, rst, sizeof(rst));
+}
+
+/* A peer of little memory: what is longer than it takes is rejected (RFC 7252, 4.2), not answered with 4.13.
+ */
+static void test_a_body_is_rejected(void **state) {
+        static const struct {
+                size_t n;
+                unsigned n_rejected;
+                int szx; /* of the next attempt; -1: there is none */
+        } rows[] = {
+                { 300, 1, 4 }, { 300, 2, 3 }, { 300, 3, 2 }, { 300, 4, -1 }, { 256, 1, 3 },
+                { 65, 1, 2 },  { 64, 1, -1 }, { 10, 1, -1 }, { 3000, 1, 5 }, { 3000, 5, -1 },
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                size_t n_block = 64;
+                struct coap_message m;
+                struct pair p;
+
+                pair_open(&p, false, NULL);
+                ask(&p, COAP_POST, "/x", span_of(pattern, rows[i].n));
+                m = sent(&p);
+                for (unsigned k = 0; k < rows[i].n_rejected; k++) {
+                        assert_int_equal(p.n_failed, 0);
+                        reject(&p, &m);
+                        if (!p.n_failed)
+                                m = sent(&p);
+                }
+                assert_int_equal(p.n_failed, rows[i].szx < 0);
+                if (rows[i].szx < 0) {
+                        assert_int_equal(p.last.reply.failure, COAP_FAILURE_RESET);
+                } else {
+                        n_block = (size_t)16 << rows[i].szx;
+                        assert_int_equal(option(&m, COAP_OPTION_BLOCK1), 8 | rows[i].szx);
+                        assert_int_equal(option(&m, COAP_OPTION_SIZE1), rows[i].n);
+                        assert_int_equal(m.payload.n, n_block);
+                        assert_memory_equal(m.payload.data, pattern, n_block);
+                }
+                pair_close(&p);
+        }
+}
+
+/* After its first block was taken, a rejected one is the end: nobody knows what was done with the others. */
+static void test_a_later_block_is_rejected(void **state) {
+        uint8_t buf[1472];
+        struct coap_builder b;
+        struct coap_message m;
+        struct pair p;
+
+        pair_open(&p, false, NULL);
+        ask(&p, COAP_POST, "/x", span_of(pattern, 3000));
+        m = sent(&p);
+        b = reply_to(buf, &m, COAP_ACK, COAP_CONTINUE, m.mid);
+        coap_build_uint(&b, COAP_OPTION_BLOCK1, 8 | 6);
+        say_back(&p, buf, b.w.n);
+        m = sent(&p);
+        assert_int_equal(option(&m, COAP_OPTION_BLOCK1), 1 << 4 | 8 | 6);
+        reject(&p, &m);
+        assert_int_equal(p.n_failed, 1);
+        assert_int_equal(p.last.reply.failure, COAP_FAILURE_RESET);
+        pair_close(&p);
+}
+
 /* ---- groups ---- */
 
 static void test_a_group_is_asked(void **state) {
@@ -882,6 +949,8 @@ int main(void) {
                 cmocka_unit_test(test_a_late_copy_of_a_block_is_ignored),
                 cmocka_unit_test(test_a_body_longer_than_we_take),
                 cmocka_unit_test(test_smaller_blocks_please),
+                cmocka_unit_test(test_a_body_is_rejected),
+                cmocka_unit_test(test_a_later_block_is_rejected),
                 cmocka_unit_test(test_a_group_is_asked),
                 cmocka_unit_test(test_what_does_not_fit),
                 cmocka_unit_test(test_an_address_of_ours_goes),
