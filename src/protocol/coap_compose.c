@@ -74,6 +74,8 @@ static bool cut(const struct coap_endpoint *ep, struct coap_client *c, uint8_t *
         while (c->n_sent % coap_block_size(*ret_szx)) /* they may grow, but begin where their number says */
                 --*ret_szx;
         c->szx_block = *ret_szx;
+        if (!c->n_sent)
+                c->szx_first = *ret_szx;
         if (!c->n_sent && n <= room.n) {
                 c->n_block = (uint32_t)n;
                 return false;

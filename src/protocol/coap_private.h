@@ -240,6 +240,7 @@ struct coap_client {
         uint8_t n_etag, n_if_match, n_echo;
         uint8_t szx1, szx2; /* at most; of the response */
         uint8_t szx_block;  /* of the block of payload that went last */
+        uint8_t szx_first;  /* and of the first one */
         uint8_t n_body_etag;
         uint8_t body_etag[COAP_ETAG_MAX];
         uint8_t n_restarts;

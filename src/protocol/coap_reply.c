@@ -134,24 +134,33 @@ static void begin_again(struct coap_endpoint *ep, uint64_t now_ms, struct coap_c
         coap_client_send(ep, now_ms, c);
 }
 
-#define BLOCK_LEAST 64u
+/* Return: the largest block that is smaller than what was rejected; -1: there is none. */
+static int smaller_block(const struct coap_client *c) {
+        int szx = c->szx_block;
+
+        if (c->n_sent) /* some take the first block only as far as their own go, and then miss the rest of it
+                        */
+                return c->szx1 < c->szx_first ? c->szx1 : -1;
+        while (szx >= 0 && coap_block_size((uint8_t)szx) >= c->n_block)
+                szx--;
+        return szx;
+}
 
 /*
  * RFC 7959 has 4.13 for a peer that wants smaller blocks. Peers of little memory reject a long message
- * instead (IoTivity-Lite, built with blocks of 128 bytes). A rejected message was not acted upon (RFC
- * 7252, 4.2), so the body may go again: in blocks, each time of half the size.
+ * instead (IoTivity-Lite's server_block_linux: 16 bytes are all it takes). A rejected message was not acted
+ * upon (RFC 7252, 4.2), and a body of which a block is missing neither: so it may go again, in smaller
+ * blocks.
  */
 bool coap_client_shrink(struct coap_endpoint *ep, uint64_t now_ms, struct coap_client *c) {
-        uint8_t szx = c->szx_block;
+        int szx;
 
-        if (c->state != CLIENT_SENT || !c->confirmable || c->multicast || c->n_sent || c->body.n ||
-            !c->payload.n)
+        if (c->state != CLIENT_SENT || !c->confirmable || c->multicast || c->body.n || !c->payload.n)
                 return false;
-        while (szx && coap_block_size(szx) >= c->n_block)
-                szx--;
-        if (coap_block_size(szx) < BLOCK_LEAST || coap_block_size(szx) >= c->n_block)
+        szx = smaller_block(c);
+        if (szx < 0)
                 return false;
-        c->szx1 = szx;
+        c->szx1 = (uint8_t)szx;
         begin_again(ep, now_ms, c);
         return true;
 }
