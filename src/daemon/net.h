@@ -52,6 +52,9 @@ struct net_events {
         /* A connection stands, to a secure port or a plain one; false: it is not wanted, and nothing more is
          * told of it. */
         bool (*stream_open)(void *context, const struct coap_peer *peer, bool secure);
+        /* One that net_connect() began stands (error 0), or did not come about (errno, and it is gone).
+         * Return: false: it is not wanted any more. */
+        bool (*stream_connected)(void *context, const struct coap_peer *peer, int error);
         /* Bytes came over it. Return: how many were taken; the others are offered again after a flush. */
         size_t (*stream_data)(void *context, const struct coap_peer *peer, struct span data);
         /* It is gone, by itself: not after net_close_stream(). */
@@ -97,6 +100,14 @@ int net_route(struct net *n, uint16_t device, enum net_way way, struct coap_peer
 
 /* The same for a group, over peer->interface. */
 int net_group_route(struct net *n, uint16_t device, struct coap_peer *peer);
+
+/*
+ * Begins a connection of the device to peer's remote address (and interface, where that is link-local); peer
+ * gets its number, and the rest of its addresses with stream_connected(), which is not called before this
+ * returns. Until then net_close_stream() takes it back. Return: 0; -EAFNOSUPPORT: connections are switched
+ * off; -ENOBUFS: there are too many; -ENETUNREACH and the like.
+ */
+int net_connect(struct net *n, uint16_t device, bool secure, struct coap_peer *peer);
 
 /* Joins groups and starts to receive; devices may still be opened later. */
 int net_start(struct net *n);

@@ -85,7 +85,9 @@ static void connection_end(struct connection *c) {
 void net_tcp_end(struct net_tcp *t, const struct coap_peer *peer) {
         struct connection *c = net_tcp_find(t, peer);
 
-        if (c && c->state == CONNECTION_OPEN)
+        if (c && c->state == CONNECTION_CONNECTING)
+                connection_drop(c, true);
+        else if (c && c->state == CONNECTION_OPEN)
                 connection_end(c);
 }
 
@@ -169,7 +171,7 @@ static void drop_largest(struct net_tcp *t) {
 void net_tcp_put(struct net_tcp *t, const struct coap_peer *to, struct span message) {
         struct connection *c = net_tcp_find(t, to);
 
-        if (!c || c->state > CONNECTION_ENDING) {
+        if (!c || c->state == CONNECTION_CONNECTING || c->state > CONNECTION_ENDING) {
                 t->net->counts.n_send_errors++;
                 return;
         }
@@ -322,7 +324,7 @@ static void receive(struct connection *c) {
 /* ---- in the loop ---- */
 
 static bool wants_read(const struct connection *c) {
-        if (c->peer_ended)
+        if (c->peer_ended || c->state == CONNECTION_CONNECTING)
                 return false;
         return c->state != CONNECTION_OPEN || (!c->in && c->n_out <= TCP_PAUSE);
 }
@@ -331,7 +333,10 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
         struct connection *c = OCF_CONTAINER_OF(poll, struct connection, poll);
         struct net *n = c->tcp->net;
 
-        if (status < 0) {
+        if (c->state == CONNECTION_CONNECTING) {
+                connection_connected(c, status);
+                connection_poll(c);
+        } else if (status < 0) {
                 connection_drop(c, true);
         } else {
                 if (events & UV_READABLE)
@@ -344,7 +349,8 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 }
 
 static void connection_poll(struct connection *c) {
-        int events = (wants_read(c) ? UV_READABLE : 0) | (c->wants_write ? UV_WRITABLE : 0);
+        int events = (wants_read(c) ? UV_READABLE : 0) |
+                     (c->wants_write || c->state == CONNECTION_CONNECTING ? UV_WRITABLE : 0);
 
         if (c->state == CONNECTION_GONE || events == c->events)
                 return; /* libuv would tell the kernel twice */

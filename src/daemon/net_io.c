@@ -178,8 +178,9 @@ static bool is_fresh(const struct net_device *d, const struct coap_peer *peer) {
 bool net_port_is_secure(const struct net *n, const struct coap_peer *peer) {
         const struct net_device *d = peer->device < n->n_devices ? &n->devices[peer->device] : NULL;
 
-        return d && (is_fresh(d, peer) ||
-                     peer->local_port == (peer->stream ? d->ports.coaps_tcp : d->ports.coaps));
+        if (peer->stream)
+                return n->tcp && net_tcp_is_secure(n->tcp, peer);
+        return d && (is_fresh(d, peer) || peer->local_port == d->ports.coaps);
 }
 
 static struct port *port_for(struct net *n, const struct coap_peer *to) {

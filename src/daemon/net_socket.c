@@ -264,16 +264,8 @@ void net_socket_set_source(struct msghdr *m, void *control, const struct coap_pe
 #define KEEPALIVE_INTERVAL_S 30
 #define KEEPALIVE_PROBES     4
 
-/* Accepted connections inherit all of this. */
-static bool set_up_listener(int fd, int family) {
-        bool good = set(fd, SOL_SOCKET, SO_REUSEADDR, 1) && /* in spite of connections that have just ended */
-                    set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-
-        if (family == AF_INET)
-                good = good && set(fd, IPPROTO_IP, IP_PKTINFO, 1);
-        else
-                good = good && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
-                       set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+static void set_up_stream(int fd) {
+        (void)set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         (void)set(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
         /* Who lost its power says no goodbye. */
         (void)set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
@@ -281,6 +273,18 @@ static bool set_up_listener(int fd, int family) {
         (void)set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
         (void)set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
         (void)set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS);
+}
+
+/* Accepted connections inherit all of this. */
+static bool set_up_listener(int fd, int family) {
+        bool good = set(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* in spite of connections that have just ended */
+
+        if (family == AF_INET)
+                good = good && set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+        else
+                good = good && set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1) &&
+                       set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        set_up_stream(fd);
         return good;
 }
 
@@ -348,6 +352,28 @@ bool net_socket_connected(int fd, struct coap_peer *ret, uint32_t *ret_interface
         *ret_interface = incoming_interface(fd, local.ss_family);
         *ret = peer;
         return true;
+}
+
+int net_socket_connect(const uint8_t ip[static 16], uint16_t port, uint32_t interface) {
+        struct sockaddr_storage to;
+        socklen_t n_to = net_socket_address(&to, ip, port, interface);
+        int fd = socket(to.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP), error;
+
+        if (fd < 0)
+                return -errno;
+        set_up_stream(fd);
+        if (connect(fd, (struct sockaddr *)&to, n_to) == 0 || errno == EINPROGRESS)
+                return fd;
+        error = errno;
+        close(fd);
+        return -error;
+}
+
+int net_socket_error(int fd) {
+        int error = 0;
+        socklen_t n = sizeof(error);
+
+        return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 ? errno : error;
 }
 
 void net_socket_reset(int fd) {

@@ -60,6 +60,11 @@ int net_socket_listen(int family, uint16_t port);
 int net_socket_accept(int fd);
 bool net_socket_accept_goes_on(int error);
 
+/* Begins a connection to this address. Return: the descriptor, which can be written to when it stands or has
+ * failed (net_socket_error()); negative errno. */
+int net_socket_connect(const uint8_t ip[static 16], uint16_t port, uint32_t interface);
+int net_socket_error(int fd); /* 0, or errno */
+
 /* Who is at the other end, which address of ours was asked, and over which interface; ports and addresses of
  * the peer are filled in. */
 bool net_socket_connected(int fd, struct coap_peer *ret, uint32_t *ret_interface);

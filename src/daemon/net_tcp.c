@@ -50,8 +50,11 @@ static bool drop_idle(struct net_tcp *t) {
         return true;
 }
 
-/* Puts it into the table; its number tells the slot, and how often that was used. */
-static void enter(struct net_tcp *t, struct connection *c) {
+bool net_tcp_make_room(struct net_tcp *t) {
+        return t->n_connections < t->n_max || drop_idle(t);
+}
+
+void net_tcp_enter(struct net_tcp *t, struct connection *c) {
         size_t slot = t->next_slot;
 
         while (t->connections[slot])
@@ -60,12 +63,17 @@ static void enter(struct net_tcp *t, struct connection *c) {
         t->generations[slot] = t->generations[slot] % (INT32_MAX / TCP_CONNECTIONS_MAX - 1) + 1;
         c->peer.channel = t->generations[slot] * TCP_CONNECTIONS_MAX + (uint32_t)slot;
         t->connections[slot] = c;
+        t->is_secure[slot] = c->secure;
         t->n_connections++;
+}
+
+bool net_tcp_is_secure(const struct net_tcp *t, const struct coap_peer *peer) {
+        return t->is_secure[peer->channel % TCP_CONNECTIONS_MAX];
 }
 
 static bool is_welcome(struct net_tcp *t, const struct coap_peer *peer, uint32_t interface) {
         return net_hears(t->net, interface) && count_of_peer(t, peer) < t->n_max_per_address &&
-               (t->n_connections < t->n_max || drop_idle(t));
+               net_tcp_make_room(t);
 }
 
 static void take(struct listener *l, int fd_take) {
@@ -88,7 +96,9 @@ static void take(struct listener *l, int fd_take) {
         }
         c->peer = peer;
         c->interface = interface;
-        enter(t, c);
+        c->state = CONNECTION_OPEN;
+        c->secure = l->secure;
+        net_tcp_enter(t, c);
         if (!t->net->events.stream_open(t->net->events.context, &c->peer, l->secure)) {
                 counts(t)->n_refused++;
                 c->state = CONNECTION_SHUT; /* there is nobody to tell */

@@ -5,7 +5,8 @@
  * What a connection may cost is bounded on each side: bytes that the endpoint
  * has no room for stay in the kernel, a peer that does not read is dropped
  * instead of remembered, and nobody has more than his share of the table.
- * net_tcp.c makes connections and gives them up, net_connection.c moves bytes.
+ * net_tcp.c takes connections and gives them up, net_connect.c begins some of ours,
+ * net_connection.c moves bytes.
  */
 #ifndef OCF_DAEMON_NET_TCP_H
 #define OCF_DAEMON_NET_TCP_H
@@ -31,6 +32,7 @@ struct listener {
 };
 
 enum connection_state {
+        CONNECTION_CONNECTING, /* begun by us: the peer has not answered */
         CONNECTION_OPEN,
         CONNECTION_ENDING, /* the endpoint has forgotten it; messages for it may still come */
         CONNECTION_LAST,   /* all that will ever be sent is in the queue */
@@ -47,6 +49,7 @@ struct connection {
         uint32_t interface; /* by which it came */
         int fd;
         enum connection_state state;
+        bool secure;
         bool peer_ended, wants_write;
         int events;   /* that are polled for */
         uint8_t *out; /* n_out bytes from out_begin on wait for the socket */
@@ -60,6 +63,7 @@ struct net_tcp {
         struct net *net;
         struct connection *connections[TCP_CONNECTIONS_MAX];
         uint32_t generations[TCP_CONNECTIONS_MAX]; /* of channels: how often that slot was used */
+        bool is_secure[TCP_CONNECTIONS_MAX];       /* the one that has the slot, or had it last */
         size_t n_connections, next_slot;
         size_t n_max, n_max_per_address;
         size_t n_queued, n_max_queued; /* bytes */
@@ -82,9 +86,23 @@ int net_tcp_listen(struct net_tcp *t, uint16_t device, bool secure, uint16_t por
 void listener_close(struct listener *l);
 uint16_t listener_port(const struct listener *l);
 
+/* Is there room for one more? Else the one that was silent longest may have to go. */
+bool net_tcp_make_room(struct net_tcp *t);
+
+/* Puts it into the table; its number tells the slot, and how often that was used. */
+void net_tcp_enter(struct net_tcp *t, struct connection *c);
+
+/* Of a connection in the table, or just out of it. */
+bool net_tcp_is_secure(const struct net_tcp *t, const struct coap_peer *peer);
+
 /* Interfaces have changed, or an address is gone as events.lost() has it: so are its connections. */
 void net_tcp_follow(struct net_tcp *t);
 void net_tcp_lost(struct net_tcp *t, const uint8_t *ip, uint32_t interface);
+
+/* ---- net_connect.c ---- */
+
+/* One of ours is there, or failed (status: negative errno). */
+void connection_connected(struct connection *c, int status);
 
 /* ---- net_connection.c ---- */
 

@@ -220,6 +220,17 @@ static void on_stream_closed(void *context, const struct coap_peer *peer) {
         w->streams[w->n_streams++] = (struct told_stream){ STREAM_CLOSED, *peer };
 }
 
+static bool on_stream_connected(void *context, const struct coap_peer *peer, int error) {
+        struct world *w = context;
+
+        assert_true(w->n_streams < ARRAY_SIZE(w->streams));
+        w->streams[w->n_streams++] = (struct told_stream){ .what = STREAM_CONNECTED,
+                                                           .peer = *peer,
+                                                           .secure = net_port_is_secure(w->net, peer),
+                                                           .error = error };
+        return !w->refuses;
+}
+
 static void on_received(void *context) {
         net_flush(((struct world *)context)->net);
 }
@@ -298,6 +309,7 @@ void world_open(struct world *w, const char *const *allow, const char *const *de
                                            .secure_datagram = on_secure_datagram,
                                            .next = on_next,
                                            .stream_open = on_stream_open,
+                                           .stream_connected = on_stream_connected,
                                            .stream_data = on_stream_data,
                                            .stream_closed = on_stream_closed,
                                            .received = on_received,

@@ -39,9 +39,10 @@ struct message {
 
 /* What was told of connections, in order. */
 struct told_stream {
-        enum { STREAM_OPEN = 1, STREAM_CLOSED } what;
+        enum { STREAM_OPEN = 1, STREAM_CLOSED, STREAM_CONNECTED } what;
         struct coap_peer peer;
         bool secure;
+        int error; /* of STREAM_CONNECTED */
 };
 
 struct world {
