@@ -20,7 +20,8 @@ static bool is_mine(void *context, const struct uuid *id) {
 }
 
 /* With what one of our devices opens a session: the owner's key, a pairwise key, or its certificate. */
-static int credential(void *context, uint16_t device, const struct uuid *id, struct session_connect *ret) {
+static int credential(void *context, uint16_t device, const struct uuid *id, bool stream,
+                      struct session_connect *ret) {
         struct daemon *d = ((struct client *)context)->daemon;
         const struct device *tool = tool_device(d->tool);
         const struct svr *svr = secure_svr(d->secure, device);
@@ -42,7 +43,7 @@ static int credential(void *context, uint16_t device, const struct uuid *id, str
                 return 0;
         ret->suite = 0;
         ret->identity = SPAN_NULL;
-        return secure_client_certificate(d->secure, device, SPAN_NULL, clock_now_ms(), daemon_wall(d),
+        return secure_client_certificate(d->secure, device, stream, SPAN_NULL, clock_now_ms(), daemon_wall(d),
                                          &ret->tls);
 }
 

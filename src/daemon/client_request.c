@@ -53,17 +53,22 @@ static bool credential_of(struct client *c, const struct uuid *id, uint16_t *ret
         return false;
 }
 
+/* Datagrams first: all devices have them, and a session over them survives a change of networks. */
 static size_t addresses_of(const struct remote_device *d, bool secure, struct out_address *ret) {
         size_t n = 0;
 
-        for (size_t i = 0; i < d->n_addresses && n < OUT_ADDRESSES_MAX; i++) {
-                const struct remote_address *a = &d->addresses[i];
+        for (int stream = 0; stream < 2; stream++)
+                for (size_t i = 0; i < d->n_addresses && n < OUT_ADDRESSES_MAX; i++) {
+                        const struct remote_address *a = &d->addresses[i];
 
-                if (a->secure != secure || a->stream)
-                        continue;
-                ret[n] = (struct out_address){ .interface = a->interface, .port = a->port, .secure = secure };
-                memcpy(ret[n++].ip, a->ip, 16);
-        }
+                        if (a->secure != secure || a->stream != stream)
+                                continue;
+                        ret[n] = (struct out_address){ .interface = a->interface,
+                                                       .port = a->port,
+                                                       .secure = secure,
+                                                       .stream = a->stream };
+                        memcpy(ret[n++].ip, a->ip, 16);
+                }
         return n;
 }
 
@@ -76,6 +81,7 @@ static bool is_shared(struct client *c, const struct remote_device *d, const str
                 while (n--)
                         for (size_t j = 0; j < spec->n_addresses; j++)
                                 if (theirs[n].port == spec->addresses[j].port &&
+                                    theirs[n].stream == spec->addresses[j].stream &&
                                     theirs[n].interface == spec->addresses[j].interface &&
                                     !memcmp(theirs[n].ip, spec->addresses[j].ip, 16))
                                         return true;

@@ -52,6 +52,12 @@ static bool on_stream_open(void *context, const struct coap_peer *peer, bool sec
         return secure ? secure_link_stream_open(d->link, peer) : pipeline_stream_open(d->pipeline, peer);
 }
 
+static bool on_stream_connected(void *context, const struct coap_peer *peer, int error) {
+        struct daemon *d = context;
+
+        return d->client && outgoing_stream_connected(client_outgoing(d->client), peer, error);
+}
+
 static size_t on_stream_data(void *context, const struct coap_peer *peer, struct span data) {
         struct daemon *d = context;
 
@@ -67,10 +73,16 @@ static void on_stream_closed(void *context, const struct coap_peer *peer) {
                 secure_link_stream_closed(d->link, peer);
         else
                 pipeline_stream_closed(d->pipeline, peer);
+        if (d->client)
+                outgoing_stream_closed(client_outgoing(d->client), peer);
 }
 
 static void on_close_stream(void *context, const struct coap_peer *peer) {
-        net_close_stream(((struct daemon *)context)->net, peer);
+        struct daemon *d = context;
+
+        net_close_stream(d->net, peer);
+        if (d->client)
+                outgoing_stream_closed(client_outgoing(d->client), peer);
 }
 
 static size_t on_next(void *context, struct coap_peer *ret_to, uint8_t *buf, size_t n) {
@@ -361,6 +373,7 @@ static int open_net(struct daemon *d) {
                 .datagram = on_datagram,
                 .secure_datagram = on_secure_datagram,
                 .stream_open = on_stream_open,
+                .stream_connected = on_stream_connected,
                 .stream_data = on_stream_data,
                 .stream_closed = on_stream_closed,
                 .next = on_next,

@@ -227,13 +227,25 @@ static int session_for(struct job *j, const struct obt_want *w, struct out_spec 
                 how->key = w->key;
                 return 0;
         case SVR_MANUFACTURER:
-                return anchors.n ? secure_client_certificate(d->secure, spec->device, anchors, clock_now_ms(),
-                                                             daemon_wall(d), &how->tls)
-                                 : -ENOENT;
+                return anchors.n
+                               ? secure_client_certificate(d->secure, spec->device, spec->addresses[0].stream,
+                                                           anchors, clock_now_ms(), daemon_wall(d), &how->tls)
+                               : -ENOENT;
         case SVR_NO_TRANSFER:
                 break;
         }
         return -EINVAL;
+}
+
+/* A handshake with certificates is made for one kind of address; else the first connection is the last way.
+ */
+static void keep_addresses(struct out_spec *spec, enum svr_transfer method) {
+        size_t n = spec->n_addresses;
+
+        spec->n_addresses = 1;
+        for (size_t i = 1; i < n && method != SVR_MANUFACTURER && spec->n_addresses == 1; i++)
+                if (spec->addresses[i].stream && !spec->addresses[0].stream)
+                        spec->addresses[spec->n_addresses++] = spec->addresses[i];
 }
 
 static bool begin_transfer(struct job *j, const struct obt_want *w) {
@@ -249,8 +261,7 @@ static bool begin_transfer(struct job *j, const struct obt_want *w) {
                 why = w->transfer == SVR_MANUFACTURER ? "no root certificate of a manufacturer is known: "
                                                         "ocfctl cert manufacturer adds one"
                                                       : "there is no memory for it";
-                spec.n_addresses =
-                        1; /* a method is chosen for one session: another attempt is another transfer */
+                keep_addresses(&spec, w->transfer);
                 r = session_for(j, w, &spec);
                 if (!r)
                         r = out_channel_obtain(client_outgoing(c), &spec, &j->transfer);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #define CONNECT_MS      4000u  /* for one of several addresses */
-#define CONNECT_LAST_MS 20000u /* for the last one */
+#define CONNECT_LAST_MS 16000u /* for the last one */
+#define CONNECT_ONCE_MS 8000u  /* of a transfer, which has one round: four transmissions of a flight */
 #define PROBE_AFTER_MS  3000u  /* of silence */
 #define PROBE_MS        9000u
 #define ATTEMPT_MIN_MS  2500u /* over a session that may be dead: two transmissions */
@@ -28,8 +29,8 @@ struct out_channel {
         uint8_t key[TLS_PSK_MAX], identity[TLS_IDENTITY_MAX]; /* of a transfer */
         unsigned n_references;
         enum channel_state state;
-        bool is_due, is_group;
-        bool is_fresh, was_silent; /* asks from another port; some address did not answer */
+        bool is_due, is_group, is_dialing; /* the last: its connection does not stand yet */
+        bool is_fresh, was_silent;         /* asks from another port; some address did not answer */
         size_t i_address;
         struct coap_peer peer; /* of CONNECTING and OPEN */
         uint64_t connect_until;
@@ -134,11 +135,20 @@ int out_channel_obtain(struct outgoing *o, const struct out_spec *spec, struct o
 }
 
 static void close_session(struct out_channel *c) {
+        const struct outgoing_config *config = &c->outgoing->config;
+        bool was_dialing = c->is_dialing;
+
         if (c->state == CHANNEL_IDLE)
                 return;
         c->state = CHANNEL_IDLE;
-        if (c->peer.channel)
-                secure_link_close(c->outgoing->config.link, &c->peer);
+        c->is_dialing = false;
+        if (was_dialing || (c->peer.stream && c->spec.kind == OUT_CLEAR)) {
+                if (!was_dialing)
+                        pipeline_stream_closed(config->pipeline, &c->peer);
+                net_close_stream(config->net, &c->peer);
+        } else if (c->peer.channel) {
+                secure_link_close(config->link, &c->peer);
+        }
 }
 
 struct out_channel *out_channel_release(struct out_channel *c) {
@@ -170,7 +180,7 @@ uint16_t out_channel_device(const struct out_channel *c) {
 }
 
 const struct session *out_channel_session(const struct out_channel *c) {
-        return c->state == CHANNEL_OPEN && c->peer.channel
+        return c->state == CHANNEL_OPEN && c->peer.channel && c->spec.kind != OUT_CLEAR
                        ? secure_link_find(c->outgoing->config.link, &c->peer)
                        : NULL;
 }
@@ -425,19 +435,70 @@ static int session_how(struct out_channel *c, struct session_connect *ret) {
         const struct outgoing_config *config = &c->outgoing->config;
 
         if (c->spec.kind == OUT_CREDENTIAL)
-                return config->credential(config->context, c->spec.device, &c->spec.id, ret);
+                return config->credential(config->context, c->spec.device, &c->spec.id, c->peer.stream, ret);
         *ret = c->spec.how;
         c->spec.how.tls = NULL; /* taken */
         return 0;
+}
+
+static uint32_t patience_ms(const struct out_channel *c) {
+        bool is_once = c->spec.kind == OUT_TRANSFER;
+
+        if (is_last_address(c) && (c->is_fresh || is_once))
+                return CONNECT_LAST_MS;
+        return is_once ? CONNECT_ONCE_MS : CONNECT_MS;
+}
+
+static void begin_waiting(struct out_channel *c) {
+        struct outgoing *o = c->outgoing;
+
+        c->state = CHANNEL_CONNECTING;
+        if (!list_is_linked(&c->busy_link))
+                list_link_tail(&o->busy, &c->busy_link);
+        c->connect_until = now_of(o) + patience_ms(c);
+}
+
+static bool begin_session(struct out_channel *c) {
+        struct outgoing *o = c->outgoing;
+        struct session_connect how = { 0 };
+        int r = session_how(c, &how);
+
+        if (!r)
+                r = secure_link_connect(o->config.link, &c->peer, &how, &c->peer);
+        if (!r)
+                return true;
+        snprintf(c->why, sizeof(c->why), "%s",
+                 r == -ENOENT           ? "no device here has a credential for it"
+                 : r == SESSIONS_E_FULL ? "too many sessions are beginning"
+                 : r == SESSIONS_E_BUSY ? "another session with it is beginning"
+                                        : strerror(-r));
+        return false;
+}
+
+/* A connection first. Return: false: not to this address. */
+static bool dial(struct out_channel *c, const struct out_address *a) {
+        int r;
+
+        c->peer = (struct coap_peer){ .remote_port = a->port, .interface = a->interface };
+        memcpy(c->peer.remote_ip, a->ip, 16);
+        r = net_connect(c->outgoing->config.net, c->spec.device, a->secure, &c->peer);
+        if (r < 0) {
+                snprintf(c->why, sizeof(c->why), "there is no way to its address: %s", strerror(-r));
+                return false;
+        }
+        c->is_dialing = true;
+        begin_waiting(c);
+        return true;
 }
 
 /* One attempt at one address. Return: false: not this one. */
 static bool connect_at(struct out_channel *c, const struct out_address *a) {
         struct outgoing *o = c->outgoing;
         const struct session *before;
-        struct session_connect how = { 0 };
         int r;
 
+        if (a->stream)
+                return !c->is_fresh && dial(c, a);
         c->peer = (struct coap_peer){ .remote_port = a->port, .interface = a->interface };
         memcpy(c->peer.remote_ip, a->ip, 16);
         r = net_route(o->config.net, c->spec.device, c->is_fresh ? NET_FRESH : NET_SECURE, &c->peer);
@@ -451,23 +512,9 @@ static bool connect_at(struct out_channel *c, const struct out_address *a) {
                 c->state = CHANNEL_OPEN;
                 return true;
         }
-        r = session_how(c, &how);
-        if (!r)
-                r = secure_link_connect(o->config.link, &c->peer, &how, &c->peer);
-        if (r) {
-                snprintf(c->why, sizeof(c->why), "%s",
-                         r == -ENOENT           ? "no device here has a credential for it"
-                         : r == SESSIONS_E_FULL ? "too many sessions are beginning"
-                         : r == SESSIONS_E_BUSY ? "another session with it is beginning"
-                                                : strerror(-r));
+        if (!begin_session(c))
                 return false;
-        }
-        c->state = CHANNEL_CONNECTING;
-        if (!list_is_linked(&c->busy_link))
-                list_link_tail(&o->busy, &c->busy_link);
-        c->connect_until = now_of(o) + (is_last_address(c) && (c->is_fresh || c->spec.kind == OUT_TRANSFER)
-                                                ? CONNECT_LAST_MS
-                                                : CONNECT_MS);
+        begin_waiting(c);
         return true;
 }
 
@@ -496,27 +543,36 @@ static void begin_secure(struct out_channel *c) {
         give_up_connecting(c);
 }
 
-static void begin_clear(struct out_channel *c) {
-        const struct out_address *a;
+/* Nobody tells whether datagrams arrive: the first address to which there is a way is it. */
+static bool open_clear(struct out_channel *c, const struct out_address *a) {
         int r;
 
-        c->i_address = 0;
-        a = next_address(c, false);
-        if (!a) {
-                snprintf(c->why, sizeof(c->why), "it has told no address for requests in clear");
-                give_up_connecting(c);
-                return;
-        }
+        if (a->stream)
+                return dial(c, a);
         c->peer = (struct coap_peer){ .remote_port = a->port, .interface = a->interface };
         memcpy(c->peer.remote_ip, a->ip, 16);
         r = c->is_group ? net_group_route(c->outgoing->config.net, c->spec.device, &c->peer)
                         : net_route(c->outgoing->config.net, c->spec.device, NET_CLEAR, &c->peer);
         if (r < 0) {
                 snprintf(c->why, sizeof(c->why), "there is no way to its address: %s", strerror(-r));
-                give_up_connecting(c);
-                return;
+                return false;
         }
         c->state = CHANNEL_OPEN;
+        c->i_address = 0;
+        return true;
+}
+
+static void begin_clear(struct out_channel *c) {
+        const struct out_address *a;
+
+        if (!c->i_address)
+                snprintf(c->why, sizeof(c->why), "it has told no address for requests in clear");
+        while ((a = next_address(c, false))) {
+                if (open_clear(c, a))
+                        return;
+                c->i_address++;
+        }
+        give_up_connecting(c);
 }
 
 /* ---- sending ---- */
@@ -602,7 +658,8 @@ static void settle_channel(struct out_channel *c) {
         c->n_references++;
         if (c->state == CHANNEL_CONNECTING && now_ms >= c->connect_until) {
                 close_session(c);
-                snprintf(c->why, sizeof(c->why), "the device does not answer at its secure port");
+                snprintf(c->why, sizeof(c->why), "the device does not answer at its %sport",
+                         c->spec.kind == OUT_CLEAR ? "" : "secure ");
                 c->was_silent = true;
                 c->i_address++;
         }
@@ -705,7 +762,7 @@ static void repeat(struct out_request *r) {
 static void on_failure(struct out_request *r, enum coap_failure failure) {
         struct out_channel *c = r->channel;
         const struct session *s = out_channel_session(c);
-        bool again = may_repeat(r) && c->spec.kind == OUT_CREDENTIAL;
+        bool again = may_repeat(r) && (c->spec.kind == OUT_CREDENTIAL || c->peer.stream);
 
         switch (failure) {
         case COAP_FAILURE_TIMEOUT:
@@ -725,7 +782,9 @@ static void on_failure(struct out_request *r, enum coap_failure failure) {
                 if (again)
                         repeat(r);
                 else
-                        fail(r, OUT_NO_SESSION, "the session ended before the answer came");
+                        fail(r, OUT_NO_SESSION,
+                             c->spec.kind == OUT_CLEAR ? "the connection ended before the answer came"
+                                                       : "the session ended before the answer came");
                 return;
         case COAP_FAILURE_FULL:
                 fail(r, OUT_FULL, "too many requests are under way");
@@ -766,15 +825,70 @@ void outgoing_reply(struct outgoing *o, const struct coap_event *e) {
         r->done(r->context, &result);
 }
 
-static struct out_channel *channel_of(const struct outgoing *o, const struct session *s) {
+static struct out_channel *channel_at(const struct outgoing *o, const struct coap_peer *peer) {
         LIST_FOR_EACH(i, &o->channels) {
                 struct out_channel *c = LIST_ENTRY(i, struct out_channel, link);
 
-                if (c->state != CHANNEL_IDLE && c->peer.channel && c->peer.channel == s->peer.channel &&
-                    c->peer.stream == s->peer.stream)
+                if (c->state != CHANNEL_IDLE && c->peer.channel && c->peer.channel == peer->channel &&
+                    c->peer.stream == peer->stream)
                         return c;
         }
         return NULL;
+}
+
+static struct out_channel *channel_of(const struct outgoing *o, const struct session *s) {
+        return channel_at(o, &s->peer);
+}
+
+static void failed_there(struct out_channel *c) {
+        c->state = CHANNEL_IDLE;
+        c->is_dialing = false;
+        c->i_address++;
+        make_due(c);
+}
+
+bool outgoing_stream_connected(struct outgoing *o, const struct coap_peer *peer, int error) {
+        struct out_channel *c = channel_at(o, peer);
+
+        if (!c || !c->is_dialing)
+                return false;
+        if (error) {
+                snprintf(c->why, sizeof(c->why), "no connection with it came about: %s", strerror(error));
+                failed_there(c);
+                return false;
+        }
+        c->peer = *peer;
+        c->is_dialing = false;
+        make_due(c);
+        if (c->spec.kind != OUT_CLEAR) {
+                if (begin_session(c))
+                        return true;
+                failed_there(c);
+                return false;
+        }
+        if (!pipeline_stream_open(o->config.pipeline, peer)) {
+                snprintf(c->why, sizeof(c->why), "too many connections are open");
+                failed_there(c);
+                return false;
+        }
+        c->state = CHANNEL_OPEN;
+        c->i_address = 0;
+        return true;
+}
+
+void outgoing_stream_closed(struct outgoing *o, const struct coap_peer *peer) {
+        struct out_channel *c = channel_at(o, peer);
+
+        if (!c)
+                return;
+        if (c->state == CHANNEL_CONNECTING) {
+                snprintf(c->why, sizeof(c->why),
+                         "the device ended the connection before there was a session");
+                failed_there(c);
+        } else if (c->spec.kind == OUT_CLEAR) {
+                c->state = CHANNEL_IDLE;
+                make_due(c);
+        }
 }
 
 void outgoing_opened(struct outgoing *o, const struct session *s) {
@@ -817,11 +931,9 @@ void outgoing_failed(struct outgoing *o, const struct session *s) {
 
         if (!c)
                 return;
-        c->state = CHANNEL_IDLE;
         snprintf(c->why, sizeof(c->why), "%s", failure_text(s));
         c->was_silent |= s->tls && s->tls->failure == TLS_FAILURE_TIMEOUT;
-        c->i_address++;
-        make_due(c);
+        failed_there(c);
 }
 
 /* ---- made and freed ---- */

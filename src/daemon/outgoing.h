@@ -25,7 +25,7 @@ struct out_address {
         uint8_t ip[16];     /* IPv4 as ::ffff:a.b.c.d */
         uint32_t interface; /* of a link-local one */
         uint16_t port;
-        bool secure;
+        bool secure, stream;
 };
 
 enum out_kind {
@@ -69,8 +69,10 @@ struct outgoing_config {
         struct net *net;
         void *context;
         uint64_t (*now)(void *context);
-        /* With what our device opens a session with that one. Return: 0; -ENOENT: nothing; -ENOMEM. */
-        int (*credential)(void *context, uint16_t device, const struct uuid *id, struct session_connect *ret);
+        /* With what our device opens a session with that one, over datagrams or a connection. Return: 0;
+         * -ENOENT: nothing; -ENOMEM. */
+        int (*credential)(void *context, uint16_t device, const struct uuid *id, bool stream,
+                          struct session_connect *ret);
         /* A session stands: time to show roles. NULL: nobody does. */
         void (*opened)(void *context, struct out_channel *c, const struct session *session);
 };
@@ -127,6 +129,10 @@ void outgoing_reply(struct outgoing *o, const struct coap_event *e); /* pipeline
 void outgoing_opened(struct outgoing *o, const struct session *s);   /* sessions that we began */
 void outgoing_closed(struct outgoing *o, const struct session *s);   /* any session */
 void outgoing_failed(struct outgoing *o, const struct session *s);
+
+/* A connection of ours stands, or did not come about (errno). Return: false: nobody wants it any more. */
+bool outgoing_stream_connected(struct outgoing *o, const struct coap_peer *peer, int error);
+void outgoing_stream_closed(struct outgoing *o, const struct coap_peer *peer); /* any, by itself */
 
 void outgoing_creds_changed(struct outgoing *o, uint16_t device); /* opened() again, for its sessions */
 

@@ -86,8 +86,9 @@ int secure_certificate(struct secure *s, uint16_t device, uint16_t suite, bool s
 /* As a client: the engine that shows our identity's certificate; manufacturer: the peer shows one that chains
  * to one of these anchors (PEM), as in an ownership transfer. 0; -ENOENT: we have no certificate; -EINVAL:
  * anchors are none; -ENOMEM. */
-int secure_client_certificate(struct secure *s, uint16_t device, struct span manufacturer_anchors,
-                              uint64_t now_ms, int64_t wall_s, struct tls **ret);
+int secure_client_certificate(struct secure *s, uint16_t device, bool stream,
+                              struct span manufacturer_anchors, uint64_t now_ms, int64_t wall_s,
+                              struct tls **ret);
 
 /* Of our own onboarding tool: the request for a certificate of the device's key, and that certificate with
  * its authority (PEM), which are credentials from then on. */

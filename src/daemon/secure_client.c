@@ -39,11 +39,12 @@ static int with_manufacturer(struct secure_device *d, const struct cred *own, st
         return identity.n_trust ? tls_cert_context_new(ret, &identity) : -EINVAL;
 }
 
-int secure_client_certificate(struct secure *s, uint16_t device, struct span manufacturer_anchors,
-                              uint64_t now_ms, int64_t wall_s, struct tls **ret) {
+int secure_client_certificate(struct secure *s, uint16_t device, bool stream,
+                              struct span manufacturer_anchors, uint64_t now_ms, int64_t wall_s,
+                              struct tls **ret) {
         struct secure_device *d = device < s->n_devices ? s->devices[device] : NULL;
         const struct cred *own = d && !d->sealed && d->key ? own_certificate(&d->svr) : NULL;
-        struct tls_cert_config config = { .client = true, .wall_s = wall_s };
+        struct tls_cert_config config = { .client = true, .stream = stream, .wall_s = wall_s };
         int r;
 
         if (!own || d->svr.machine.state == SVR_RFOTM)

@@ -3,7 +3,7 @@ and given back, also over a cable that loses datagrams, and by a daemon that is 
 import signal
 import time
 
-from dbus_wire import BusError, V
+from dbus_wire import BusError, Ocfd, V
 from harness import SLOW, Network, equal, eventually, main, raises, shell, test
 from tool_world import Device, LossyNetwork, Tool, plain
 
@@ -153,6 +153,19 @@ def over_a_cable_that_loses_datagrams(w):
     device.lamp()
     for value in (True, False, True):
         eventually(lambda: plain(tool.update(path, "/lamp", {"value": value}, timeout_ms=V("u", 30000))) == {"value": value}, "it is switched", 60)
+    tool.do("Reset", "oa{sv}", path, {}, seconds=120)
+    eventually(lambda: not device.security("Owned"), "it has no owner", 20)
+
+
+@test()
+def what_datagrams_do_not_reach_connections_do(w):
+    """A firewall that knows CoAP's port alone: all else over UDP is lost, and TCP is not."""
+    tool, device = start(w, host=LossyNetwork(w, 100, spared=5683))
+    path = tool.own("kitchen-light", 120)
+    use(tool, path, device)
+    with Ocfd(device.address) as bus:
+        transports = {s["transport"] for s in plain(bus.call("org.ocfd", "/org/ocfd/device/0", "org.ocfd.Security1", "GetSessions")[0])}
+    equal(transports, {"tls"})
     tool.do("Reset", "oa{sv}", path, {}, seconds=120)
     eventually(lambda: not device.security("Owned"), "it has no owner", 20)
 

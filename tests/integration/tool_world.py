@@ -23,7 +23,13 @@ def checksum_in_software(interface):
         fcntl.ioctl(s, SIOCETHTOOL, request)
 
 
-def forward(one, other, percent, seed):
+def is_spared(frame, port):
+    """Does this datagram come from the port, or go to it?"""
+    begin = 14 + (frame[14] & 15) * 4 if frame[12:14] == b"\x08\x00" else 54
+    return port in struct.unpack(">HH", frame[begin : begin + 4])
+
+
+def forward(one, other, percent, seed, spared):
     """A cable that loses frames; not those that find out who is where. Ends with its parent."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     dice = random.Random(seed)
@@ -39,15 +45,15 @@ def forward(one, other, percent, seed):
             if address[2] == socket.PACKET_OUTGOING:
                 continue
             is_udp = (frame[12:14] == b"\x08\x00" and frame[23] == 17) or (frame[12:14] == b"\x86\xdd" and frame[20] == 17)
-            if is_udp and dice.random() * 100 < percent:
+            if is_udp and not is_spared(frame, spared) and dice.random() * 100 < percent:
                 continue
             ends[s is ends[0]].send(frame)
 
 
 class LossyNetwork(Network):
-    """The same host at the end of a cable that loses so many of a hundred datagrams."""
+    """The same host at the end of a cable that loses so many of a hundred datagrams, but none of the spared port."""
 
-    def __init__(self, world, percent, seed=1, **more):
+    def __init__(self, world, percent, seed=1, spared=0, **more):
         super().__init__(world, **more)
         self.run("ip", "link", "del", "eth0")
         quiet = "echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad; echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; "
@@ -60,7 +66,7 @@ class LossyNetwork(Network):
         for end in (self.name, f"m0-{self.name}", f"m1-{self.name}"):
             checksum_in_software(end)
         self.inside(lambda: checksum_in_software("eth0"))
-        relay = world.spawn("cable", sys.executable, __file__, f"m0-{self.name}", f"m1-{self.name}", percent, seed)
+        relay = world.spawn("cable", sys.executable, __file__, f"m0-{self.name}", f"m1-{self.name}", percent, seed, spared)
         relay.says("ready")
 
 
@@ -200,4 +206,4 @@ def plain(value):
 
 
 if __name__ == "__main__":
-    forward(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]))
+    forward(sys.argv[1], sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5]))
