@@ -190,7 +190,7 @@ static void verify(const struct life *life, enum disk_mode mode, int n, char sai
 static void live_at_each_call(const struct life *life, const struct files *begin, enum disk_mode mode) {
         int status = -1, n = 0;
 
-        for (; status != 1 && n < 2000; n++) {
+        for (; status != 1 && n < 2000; n += (int)unit_stride()) {
                 char said;
 
                 files_put_back(begin);

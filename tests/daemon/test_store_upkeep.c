@@ -278,13 +278,13 @@ static void test_files_that_are_no_backup(void **state) {
         assert_int_equal(rmdir(in_scratch("folder")), 0);
         assert_int_equal(backup(s, "none/backup"), -ENOENT);
         assert_int_equal(backup(s, "none/"), -EISDIR);
-        for (size_t cut = 0; cut < n; cut += 1111) {
+        for (size_t cut = 0; cut < n; cut += 1111 * unit_stride()) {
                 write_file("bad", bytes, cut);
                 assert_int_equal(restore(s, "bad"), STORE_E_DAMAGED);
         }
         store_close(s);
         files_read(&before);
-        for (size_t i = 0; i < n; i += i < 100 ? 1 : 61) {
+        for (size_t i = 0; i < n; i += (i < 100 ? 1 : 61) * unit_stride()) {
                 int r;
 
                 files_put_back(&before);
@@ -298,7 +298,7 @@ static void test_files_that_are_no_backup(void **state) {
                 }
                 assert_is_state(2);
         }
-        assert_true(n_refused > 100); /* the others hit what is not used */
+        assert_true(n_refused > 100 / unit_stride()); /* the others hit what is not used */
         files_put_back(&before);
         write_file("bad", bytes, n);
         run_sql_in("bad", "PRAGMA user_version = 3");

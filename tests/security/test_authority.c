@@ -180,7 +180,7 @@ static void bytes_that_are_no_authority_are_seen(void **state) {
         size_t n_key;
 
         assert_true(authority_save(authority, &w));
-        for (size_t i = 0; i < w.n - 1; i++) /* the last one is a newline */
+        for (size_t i = 0; i < w.n - 1; i += unit_stride()) /* the last one is a newline */
                 if (authority_load(&none, span_of(bytes, i)))
                         fail_msg("%zu of %zu bytes are an authority", i, w.n);
         n_key = 2 + (size_t)(bytes[0] << 8 | bytes[1]);
@@ -502,7 +502,7 @@ static void a_request_that_was_cut_or_changed_is_refused(void **state) {
         size_t n;
 
         request_make(&request, &device);
-        for (size_t i = 0; i < request.n - 1; i++) {
+        for (size_t i = 0; i < request.n - 1; i += unit_stride()) {
                 struct writer w = writer_on(issued.pem, AUTHORITY_PEM_MAX);
 
                 assert_non_null(
@@ -512,7 +512,7 @@ static void a_request_that_was_cut_or_changed_is_refused(void **state) {
         bio = BIO_new_mem_buf(request.pem, (int)request.n);
         r = PEM_read_bio_X509_REQ(bio, NULL, NULL, NULL);
         n = (size_t)i2d_X509_REQ(r, &at);
-        for (size_t i = 0; i < 2 * n; i++) {
+        for (size_t i = 0; i < 2 * n; i += unit_stride()) {
                 size_t n_bad = i < n ? i : n;
 
                 memcpy(bad, der, n);
@@ -669,7 +669,7 @@ static void without_memory_there_is_a_sentence_and_nothing_else(void **state) {
 
         assert_true(authority_save(authority, &saved));
         request_make(&request, &device);
-        for (n = 0; !again; n++) {
+        for (n = 0; !again; n += (int)unit_stride()) {
                 const char *problem;
 
                 allocations_left = n;
@@ -678,8 +678,8 @@ static void without_memory_there_is_a_sentence_and_nothing_else(void **state) {
                 assert_int_equal(!problem, again != NULL);
                 n_failed += problem != NULL;
         }
-        assert_true(n_failed > 3);
-        for (size_t i = 0, done = 0; !done; i++) {
+        assert_true(n_failed > (unit_stride() > 1 ? 0 : 3));
+        for (size_t i = 0, done = 0; !done; i += unit_stride()) {
                 struct writer w = writer_on(bytes, sizeof(bytes));
                 const char *problem;
 

@@ -221,7 +221,7 @@ static void test_no_orphan_of_two_mishaps(void **state) {
 
                         do {
                                 at++;
-                                for (unsigned again = at + 1;; again++) {
+                                for (unsigned again = at + 1;; again += (unsigned)unit_stride()) {
                                         struct obt_config c = begin(&scenarios[0]);
 
                                         strike(first, at);
