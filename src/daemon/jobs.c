@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REQUEST_MS 25000u /* four transmissions (RFC 7252, 4.8) */
-#define CONNECT_MS 25000u
-#define PIN_S      120u
-#define KEPT_MS    60000u /* one that is over can be looked at for so long */
+#define REQUEST_MS  25000u /* four transmissions (RFC 7252, 4.8) */
+#define CONNECT_MS  25000u
+#define PIN_S       120u
+#define KEPT_MS     60000u /* one that is over can be looked at for so long */
+#define RUNNING_MAX 8u     /* at once: the others wait their turn, so that each has its answers in time */
 
 struct job {
         struct list link;
@@ -391,6 +392,15 @@ static bool concerns(const struct job *a, const struct job *b) {
         return false;
 }
 
+/* Somebody who looks for a PIN keeps nobody else waiting. */
+static bool is_full(const struct jobs *jobs) {
+        size_t n = 0;
+
+        LIST_FOR_EACH(i, &jobs->list)
+        n += LIST_ENTRY(i, struct job, link)->state == JOB_RUNNING;
+        return n >= RUNNING_MAX;
+}
+
 static bool has_turn(const struct job *j) {
         if (!tool_exists(j->jobs->daemon->tool))
                 return false;
@@ -440,7 +450,7 @@ void jobs_wake(struct jobs *jobs) {
                         if (now_ms - j->over_ms >= KEPT_MS)
                                 job_free(j);
                 } else if (j->state == JOB_WAITING) {
-                        if (has_turn(j))
+                        if (!is_full(jobs) && has_turn(j))
                                 begin(j);
                 } else if (j->pause_until && now_ms >= j->pause_until) {
                         j->pause_until = 0;
@@ -452,13 +462,14 @@ void jobs_wake(struct jobs *jobs) {
 
 uint64_t jobs_deadline(const struct jobs *jobs) {
         uint64_t due = OCF_NEVER;
+        bool none_may_begin = is_full(jobs);
 
         LIST_FOR_EACH(i, &jobs->list) {
                 const struct job *j = LIST_ENTRY(i, struct job, link);
 
                 if (is_over(j))
                         due = ocf_min_u64(due, j->over_ms + KEPT_MS);
-                else if (j->state == JOB_WAITING && has_turn(j))
+                else if (j->state == JOB_WAITING && !none_may_begin && has_turn(j))
                         due = 0;
                 else if (j->pause_until)
                         due = ocf_min_u64(due, j->pause_until);
@@ -555,9 +566,26 @@ void jobs_pin(struct jobs *jobs, uint32_t number, const char *pin) {
 
 /* ---- how they begin ---- */
 
-static struct job *job_new(struct jobs *jobs, const struct bus_tool_request *q) {
-        struct job *j = jobs->n < JOBS_MAX ? ocf_new(struct job) : NULL;
+/* The one that has been over for longest is not shown any more. */
+static void make_room(struct jobs *jobs) {
+        struct job *oldest = NULL;
 
+        LIST_FOR_EACH(i, &jobs->list) {
+                struct job *j = LIST_ENTRY(i, struct job, link);
+
+                if (is_over(j) && (!oldest || j->over_ms < oldest->over_ms))
+                        oldest = j;
+        }
+        if (oldest)
+                job_free(oldest);
+}
+
+static struct job *job_new(struct jobs *jobs, const struct bus_tool_request *q) {
+        struct job *j;
+
+        if (jobs->n >= JOBS_MAX)
+                make_room(jobs);
+        j = jobs->n < JOBS_MAX ? ocf_new(struct job) : NULL;
         if (!j)
                 return NULL;
         j->jobs = jobs;
@@ -829,8 +857,15 @@ static void random_bytes(void *context, uint8_t *ret, size_t n) {
 static enum fault check_devices(struct daemon *d, const struct bus_tool_request *q) {
         const struct keyring *k = tool_keyring(d->tool);
 
-        if (q->operation == BUS_TOOL_OWN)
-                return remotes_find(client_remotes(d->client), &q->device) ? FAULT_NONE : FAULT_NOT_FOUND;
+        if (q->operation == BUS_TOOL_OWN) {
+                const struct remote_device *device = remotes_find(client_remotes(d->client), &q->device);
+
+                if (!device)
+                        return FAULT_NOT_FOUND;
+                /* one that was reset at its case has no owner, whatever is kept here */
+                return keyring_has(k, &q->device) && device->ownership == REMOTE_MINE ? FAULT_ALREADY_EXISTS
+                                                                                      : FAULT_NONE;
+        }
         if (!keyring_has(k, &q->device))
                 return FAULT_NOT_OWNED;
         return q->operation == BUS_TOOL_PAIR && !keyring_has(k, &q->other) ? FAULT_NOT_OWNED : FAULT_NONE;
@@ -855,6 +890,8 @@ int jobs_start(struct jobs *jobs, const struct bus_tool_request *q, uint32_t *re
         if (q->operation == BUS_TOOL_ADD_MANUFACTURER_ANCHOR)
                 return add_manufacturer_anchor(jobs, q, ret_fault, ret_why);
         *ret_fault = check_devices(d, q);
+        if (*ret_fault == FAULT_ALREADY_EXISTS)
+                *ret_why = "This onboarding tool owns the device already";
         if (*ret_fault)
                 return BUS_E_REFUSED;
         j = job_new(jobs, q);

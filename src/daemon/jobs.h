@@ -13,7 +13,7 @@
 struct daemon;
 struct jobs;
 
-#define JOBS_MAX 256u /* that are not over */
+#define JOBS_MAX 256u /* that are not over; those that are make room */
 
 int jobs_new(struct jobs **ret, struct daemon *d); /* 0; -ENOMEM */
 struct jobs *jobs_free(struct jobs *j);            /* before the client */

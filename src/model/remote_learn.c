@@ -444,6 +444,36 @@ static void merge_addresses(const struct remote_device *d, const struct addresse
                         ret->list[i].told_s = teller->now_s;
 }
 
+static bool tells_new_secure(const struct remote_device *d, const struct addresses *told) {
+        for (size_t i = 0; i < told->n; i++) {
+                bool is_known = !told->list[i].secure;
+
+                for (size_t j = 0; !is_known && j < d->n_addresses; j++)
+                        is_known = same_address(&told->list[i], &d->addresses[j]);
+                if (!is_known)
+                        return true;
+        }
+        return false;
+}
+
+static bool has_secure(const struct remote_device *d, const struct addresses *list) {
+        for (size_t i = 0; i < d->n_addresses; i++)
+                if (d->addresses[i].secure && !d->addresses[i].proven && is_told(list, &d->addresses[i]))
+                        return true;
+        return false;
+}
+
+/* A secure port is one device's: whom we knew there has another id since a reset (security.md 3), or is gone.
+ * Who is ours, or in use, stays: anybody can tell an address. */
+static void forget_predecessors(struct remote_device *d, const struct addresses *told) {
+        LIST_FOR_EACH_SAFE(i, &d->table->devices) {
+                struct remote_device *other = LIST_ENTRY(i, struct remote_device, link);
+
+                if (other != d && !remote_is_needed(other) && has_secure(other, told))
+                        remote_forget(other);
+        }
+}
+
 static void set_addresses(struct remote_device *d, uint64_t now_ms, const struct coap_peer *from,
                           const struct addresses *told) {
         const struct teller teller = { .ip = from->remote_ip,
@@ -451,8 +481,10 @@ static void set_addresses(struct remote_device *d, uint64_t now_ms, const struct
                                        .now_s = (uint32_t)(now_ms / 1000) };
         struct addresses now = { 0 }, all = { 0 };
         size_t n_same = 0;
+        bool is_new;
 
         sign(told, from, &teller, &now);
+        is_new = tells_new_secure(d, &now);
         merge_addresses(d, &now, &teller, &all);
         while (n_same < all.n && n_same < d->n_addresses &&
                same_address(&all.list[n_same], &d->addresses[n_same]))
@@ -461,6 +493,8 @@ static void set_addresses(struct remote_device *d, uint64_t now_ms, const struct
                 remote_news(d, REMOTE_ADDRESSES);
         memcpy(d->addresses, all.list, sizeof(d->addresses));
         d->n_addresses = all.n;
+        if (is_new)
+                forget_predecessors(d, &now);
 }
 
 /* ---- /oic/res ---- */

@@ -57,6 +57,8 @@ static void finish(struct obt_flow *f, bool succeeded, const char *format, ...) 
 static const char *left_behind(const struct obt_flow *f) {
         switch (f->config.operation) {
         case OBT_OWN:
+                if (!f->i_step && !f->n_found) /* it was only looked at */
+                        return "Nothing was changed";
                 return f->keep_key
                                ? "The device may be owned by this tool, whose key for it is kept: reset it "
                                  "from here, or at the device itself"
@@ -127,7 +129,9 @@ static void fail(struct obt_flow *f) {
 }
 
 static void fail_step(struct obt_flow *f, const struct obt_step *s, uint8_t code, const char *why) {
-        if (!f->problem[0] && code)
+        if (!f->problem[0] && f->config.operation == OBT_OWN && !f->i_step && code == COAP_UNAUTHORIZED)
+                obt_problem(f, "%s", OBT_HAS_OWNER); /* without one it tells everybody */
+        else if (!f->problem[0] && code)
                 obt_problem(f, "The step \"%s\" was refused by the device (%u.%02u)", s->name, code >> 5,
                             code & 31);
         else if (!f->problem[0])

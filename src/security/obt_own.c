@@ -48,7 +48,7 @@ static bool read_doxm(struct obt_flow *f, struct span payload) {
                 return false;
         }
         if (!rep_map_find(payload, "owned", &item) || !rep_as_bool(item, &owned) || owned) {
-                obt_problem(f, "The device has an owner already, who can reset it");
+                obt_problem(f, "%s", OBT_HAS_OWNER);
                 return false;
         }
         if (rep_map_find(payload, "sct", &item))

@@ -86,6 +86,8 @@ struct obt_flow {
 
 void obt_add(struct obt_flow *f, const struct obt_step *step);
 void obt_undo_first(struct obt_flow *f, const struct obt_step *step);
+#define OBT_HAS_OWNER "The device has an owner already, who can reset it"
+
 void obt_problem(struct obt_flow *f, const char *format, ...) OCF_PRINTF(2, 3);
 
 /* Of those that are issued: one for each role, or that of the identity. */

@@ -1,5 +1,7 @@
 """The other half: devices on other hosts are discovered, owned by our onboarding tool in every way, used, observed, paired
 and given back, also over a cable that loses datagrams, and by a daemon that is killed in between."""
+import json
+import re
 import signal
 import time
 
@@ -142,7 +144,7 @@ def over_a_cable_that_loses_datagrams(w):
     tool, device = start(w, host=LossyNetwork(w, 10))
     # with so many steps one may fail for good; then the device is as it was, and can be owned
     for _ in range(4):
-        path = tool.seen("kitchen-light", 60)
+        path = tool.seen("kitchen-light", seconds=60)
         succeeded, message = tool.wait(tool.begin("Own", "oa{sv}", path, {}), 180)
         if succeeded:
             break
@@ -258,6 +260,47 @@ def the_gateways_own_device_is_owned_by_its_own_tool(w):
     equal(plain(tool.retrieve(light, "/lamp")), {"value": False}, "the owner's key goes before that of the pair")
     tool.do("Reset", "oa{sv}", path, {})
     equal(tool.property(light, "Ownership"), "mine", "what the tool owns is not touched")
+
+
+@test()
+def many_are_owned_in_one_go(w):
+    n = 16
+    names = [f"lamp-{i}" for i in range(n)]
+    tool, device = start(w, names[0], **{f"Device {i}": {"Name": names[i], "Type": "oic.d.light"} for i in range(1, n)})
+    tool.seen(*names)
+
+    def states():
+        with Ocfd(device.address) as bus:
+            return [(bus.property(f"/org/ocfd/device/{i}", "Security1", "Owned"), bus.property(f"/org/ocfd/device/{i}", "Security1", "State")) for i in range(n)]
+
+    # one of them is ours already, one name is nobody's: said, and the others go on
+    tool.own(names[3])
+    said = w.ocfctl("own", *names, "nobody", "--timeout", "1", status=1, seconds=60)
+    assert f"{names[3]}: " in said and "nobody" in said and f"{n - 1} of {n} devices owned in " in said, said
+    equal(said.count(": owned\n"), n - 1, said)
+    equal(states(), [(True, "RFNOP")] * n)
+    equal(len(tool.bus.property("/org/ocfd", "OnboardingTool1", "Owned")), n)
+    for name in names:
+        tool.do("Reset", "oa{sv}", tool.find(name), {})
+    eventually(lambda: states() == [(False, "RFOTM")] * n, "they are reset", 20)
+
+    # interrupted: each is owned, or as it was
+    tool.seen(*names, seconds=60)
+    own = w.spawn("own", w.programs["ocfctl"], "--bus", w.address, "own", "--all")
+    eventually(lambda: ": owned" in own.output(), "the first one is owned", 30)
+    own.kill(signal.SIGINT)
+    own.wait(60)
+    assert "Taking back" in own.output() and "devices owned in" in own.output(), own.output()
+    n_owned = len(re.findall(r"^lamp-.*: owned$", own.output(), re.M))  # the gateway itself is one of all, too
+    eventually(lambda: sorted(states()) == [(False, "RFOTM")] * (n - n_owned) + [(True, "RFNOP")] * n_owned, "none is left half way", 20)
+    is_gateway_owned = "Test gateway" in own.output().split("Taking back")[0]
+    equal(len(tool.bus.property("/org/ocfd", "OnboardingTool1", "Owned")), n_owned + is_gateway_owned)
+
+    # each line is an object of its own for programs
+    tool.seen(*names, seconds=60)
+    lines = [json.loads(line) for line in w.ocfctl("own", "--all", "--json", seconds=60).splitlines()]
+    equal([line["succeeded"] for line in lines], [True] * (n - n_owned + (not is_gateway_owned)), lines)
+    equal(states(), [(True, "RFNOP")] * n)
 
 
 @test()

@@ -89,7 +89,7 @@ class Device:
             "Security": {},
         }
         for section, more in sections.items():
-            keys[section].update(more)
+            keys.setdefault(section, {}).update(more)
         lines = [line for section, pairs in keys.items() for line in (f"[{section}]", *(f"{k}={v}" for k, v in pairs.items()))]
         self.config = self.directory / "ocfd.conf"
         self.config.write_text("\n".join(lines) + "\n")
@@ -143,17 +143,17 @@ class Tool:
     def find(self, name):
         return self.call("/org/ocfd", "Client1", "FindDevice", "s", name)[0]
 
-    def seen(self, name, seconds=30):
-        """Looks for it until it is there."""
+    def seen(self, *names, seconds=30):
+        """Looks until they are there. Return: the last one's object."""
 
         def look():
             self.discover()
             try:
-                return self.find(name)
+                return [self.find(name) for name in names][-1]
             except BusError:
                 return None
 
-        return eventually(look, f"{name} is discovered", seconds)
+        return eventually(look, f"{names} are discovered", seconds)
 
     def property(self, path, name, interface="RemoteDevice1"):
         return self.bus.property(path, interface, name)

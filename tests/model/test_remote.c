@@ -186,6 +186,38 @@ static void test_reachable(void **state) {
         remotes_free(t);
 }
 
+static void test_another_one_at_its_secure_port(void **state) {
+        static const char a[] = "[" LINK_(A, "/a", ",'eps':[{'ep':'coaps://192.0.2.1:5684'}]") "]";
+        static const char b[] = "[" LINK_(B, "/a", ",'eps':[{'ep':'coaps://192.0.2.1:5684'}]") "]";
+        static const char clear[] = "[" LINK_(B, "/a", ",'eps':[{'ep':'coap://192.0.2.1:5683'}]") "]";
+        static const struct {
+                const char *second;
+                bool pinned, proven, stays;
+        } rows[] = { { b, false, false, false },
+                     { b, true, false, true },
+                     { b, false, true, true },
+                     { clear, false, false, true } };
+
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+                struct coap_peer from = at("192.0.2.1", 5683, 0);
+                struct remotes *t = table_of(ordinary);
+
+                learn(t, 1000, from, a);
+                if (rows[i].pinned)
+                        find(t, A)->n_pins++; /* in use */
+                if (rows[i].proven)
+                        remote_address_works(find(t, A), from.remote_ip, 5684, true);
+                learn(t, 2000, from, "[" LINK_(B, "/b", "") "]"); /* no secure port, so far */
+                assert_non_null(find(t, A));
+                learn(t, 3000, from, rows[i].second);
+                assert_non_null(find(t, B));
+                assert_int_equal(find(t, A) != NULL, rows[i].stays);
+                learn(t, 4000, from, rows[i].second);
+                assert_int_equal(find(t, A) != NULL, rows[i].stays);
+                remotes_free(t);
+        }
+}
+
 static void test_expired(void **state) {
         struct remotes *t = table_of(ordinary);
 
@@ -728,6 +760,7 @@ int main(void) {
                 cmocka_unit_test(test_an_address_over_which_a_session_stood),
                 cmocka_unit_test(test_a_device_that_moves),
                 cmocka_unit_test(test_reachable),
+                cmocka_unit_test(test_another_one_at_its_secure_port),
                 cmocka_unit_test(test_expired),
                 cmocka_unit_test(test_a_flood_of_names),
                 cmocka_unit_test(test_full_of_those_who_are_needed),

@@ -2,6 +2,7 @@
 #include "remote.h"
 #include "security.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,29 +89,76 @@ static int own_one(struct ctl *c, const char *device) {
         return code ? code : run(c, m, append_own_options(c, m));
 }
 
-/* Those that nobody owns, one after the other; the last failure counts. */
-static int own_all(struct ctl *c) {
+/* ---- many ---- */
+
+static int add_target(struct ctl *c, struct job_target **targets, size_t *n, const char *label,
+                      const char *path) {
+        struct job_target *t = realloc(*targets, (*n + 1) * sizeof(*t));
+
+        if (!t)
+                return bus_trouble(c, -ENOMEM);
+        *targets = t;
+        t += (*n)++;
+        *t = (struct job_target){ .label = strdup(label), .path = strdup(path) };
+        return t->label && t->path ? EXIT_OK : bus_trouble(c, -ENOMEM);
+}
+
+static int add_unowned(struct ctl *c, struct job_target **targets, size_t *n) {
         json_t *objects, *interfaces;
-        size_t n = 0, n_owned = 0;
         const char *path;
-        int code = objects_get(c, &objects), one;
+        int code = objects_get(c, &objects);
 
         if (code)
                 return code;
         json_object_foreach(objects, path, interfaces) {
                 const json_t *p = json_object_get(interfaces, "org.ocfd.RemoteDevice1");
+                char label[160];
 
-                if (!p || strcmp(text_of(p, "Ownership"), "none") != 0)
+                if (code || !p || strcmp(text_of(p, "Ownership"), "none") != 0)
                         continue;
-                n++;
-                remark(c, "%s (%s):", text_of(p, "Name"), text_of(p, "DeviceId"));
-                one = own_one(c, text_of(p, "DeviceId"));
-                n_owned += one == EXIT_OK;
-                code = one ? one : code;
+                snprintf(label, sizeof(label), "%s (%.8s)", text_of(p, "Name"), text_of(p, "DeviceId"));
+                code = add_target(c, targets, n, label, path);
         }
         json_decref(objects);
-        remark(c, "%zu of %zu devices owned.", n_owned, n);
         return code;
+}
+
+/* A name that nothing is known by is said, and the others go on. */
+static int add_named(struct ctl *c, struct job_target **targets, size_t *n, int *ret_missing) {
+        int code = EXIT_OK;
+
+        *ret_missing = EXIT_OK;
+        for (int i = 0; !code && i < c->n_args; i++) {
+                char *path = NULL;
+                int missing = remote_find(c, c->args[i], &path);
+
+                if (missing)
+                        complain(c, "\"%s\" is left out", c->args[i]);
+                if (missing)
+                        *ret_missing = missing;
+                else
+                        code = add_target(c, targets, n, c->args[i], path);
+                free(path);
+        }
+        return code;
+}
+
+static int own_many(struct ctl *c) {
+        struct job_target *targets = NULL;
+        int missing = EXIT_OK, code;
+        size_t n = 0;
+
+        code = c->n_args ? add_named(c, &targets, &n, &missing) : add_unowned(c, &targets, &n);
+        if (!code && n)
+                code = job_run_many(c, targets, n, "Own", append_own_options, "owned");
+        else if (!code && !missing && !c->is_json)
+                remark(c, "No device without an owner is known: ocfctl discover looks for them.");
+        for (size_t i = 0; i < n; i++) {
+                free(targets[i].label);
+                free(targets[i].path);
+        }
+        free(targets);
+        return code ? code : missing;
 }
 
 int cmd_own(struct ctl *c) {
@@ -118,17 +166,14 @@ int cmd_own(struct ctl *c) {
 
         if (code)
                 return code;
-        if (c->is_all && !c->n_args)
-                return own_all(c);
-        if (!c->n_args)
+        if (c->n_args == 1 && !c->is_all)
+                return own_one(c, c->args[0]);
+        if (c->n_args && c->is_all)
+                return usage(c, "--all takes each device that nobody owns: name none, or leave it out");
+        if (!c->n_args && !c->is_all)
                 return usage(c,
                              "which device? ocfctl discover lists them; --all takes each that nobody owns");
-        for (int i = 0; i < c->n_args; i++) {
-                int one = own_one(c, c->args[i]);
-
-                code = one ? one : code;
-        }
-        return code;
+        return own_many(c);
 }
 
 int tool_reset(struct ctl *c, const char *device) {

@@ -34,6 +34,17 @@ json_t *remote_json(const char *path, const json_t *properties);
 int job_run(struct ctl *c, sd_bus_message *m, char **ret_device);
 int job_new(struct ctl *c, sd_bus_message **ret, const char *member);
 
+/* job_many.c: the same for each of many devices, side by side, with one line that says how far it is.
+ * done_word: "owned". Return: exit code; EXIT_FAILED when one of them failed, which was said. */
+struct job_target {
+        char *label, *path; /* as people call it; its object */
+        char *job;          /* the rest is filled in */
+        bool is_over, succeeded;
+};
+typedef int job_append(struct ctl *c, sd_bus_message *m); /* what follows the device; negative errno */
+int job_run_many(struct ctl *c, struct job_target *targets, size_t n, const char *member, job_append *append,
+                 const char *done_word);
+
 /* While it lives, a person at the terminal is asked for PINs. */
 int job_ask_pins(struct ctl *c);
 
