@@ -11,7 +11,7 @@ packages_demo=(dbus-daemon:dbus-daemon libcoap3-bin:coap-client-notls iproute2:i
 packages_test=(libcmocka-dev clang-14:clang-14 libclang-rt-14-dev llvm-14:llvm-symbolizer-14 clang-format-14:clang-format-14
     valgrind:valgrind dbus-broker:dbus-broker systemd:systemd-analyze python3-dbus python3-gi nodejs:node npm:npm
     polkitd:pkttyagent groff:groff man-db:man git:git python3-pip:pip3 golang-go:go
-    libgnutls28-dev libmbedtls-dev openssl:openssl swtpm:swtpm tpm2-tools:tpm2_import tpm2-openssl)
+    zsh:zsh fish:fish libgnutls28-dev libmbedtls-dev openssl:openssl swtpm:swtpm tpm2-tools:tpm2_import tpm2-openssl)
 
 say() {
     printf '%s\n' "$*"

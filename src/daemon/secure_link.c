@@ -211,13 +211,14 @@ size_t secure_link_next(struct secure_link *l, struct coap_peer *ret_to, uint8_t
         return n_bytes;
 }
 
+/* Those in which our devices were taken over; not those in which we take over others. */
 static void end_transfers(struct secure_link *l) {
         const struct session *c, *next;
 
         l->grace_until = OCF_NEVER;
         for (c = sessions_first(l->sessions); c; c = next) {
                 next = sessions_after(l->sessions, c);
-                if (!c->svr.onboarding && uuid_is_nil(&c->svr.id))
+                if (!c->is_client && !c->svr.onboarding && uuid_is_nil(&c->svr.id))
                         sessions_close(l->sessions, sessions_find(l->sessions, &c->peer));
         }
 }

@@ -304,6 +304,26 @@ def many_are_owned_in_one_go(w):
 
 
 @test()
+def a_hundred_are_owned_in_one_go(w):
+    n, n_hosts = 100, 7
+    names = [f"lamp-{i}" for i in range(n)]
+    w.configure(Network={"Interfaces": "eth*"})
+    hosts = [Network(w, f"eth{i}", 2 + i) for i in range(n_hosts)]
+    w.start()
+    for host, i in zip(hosts, range(0, n, 15)):
+        first, *others = names[i : i + 15]
+        Device(w, host, first, **{f"Device {k + 1}": {"Name": name, "Type": "oic.d.light"} for k, name in enumerate(others)})
+    tool = Tool(w.connect())
+    tool.initialize()
+    tool.seen(*names, seconds=60)
+    equal(sum(line["succeeded"] for line in map(json.loads, w.ocfctl("own", "--all", "--json", seconds=120).splitlines())), n + 1)  # and the gateway
+    equal(len(tool.bus.property("/org/ocfd", "OnboardingTool1", "Owned")), n + 1)
+    for name in names[:: n // 5]:
+        equal(tool.property(tool.find(name), "Ownership"), "mine")
+        equal(plain(tool.retrieve(tool.find(name), "/oic/sec/pstat"))["dos"]["s"], 3, "in use")
+
+
+@test()
 def jobs_are_cancelled_and_leave_nothing(w):
     tool, device = start(w)
     for _ in range(3):
