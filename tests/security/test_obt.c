@@ -168,7 +168,8 @@ static void test_whom_it_does_not_own(void **state) {
         c.targets[0] = devices[0].called = devices[0].svr.doxm.deviceuuid;
         must(&c);
         c.targets[0] = devices[0].called;
-        must_not(&c, "has an owner already, who can reset it. Nothing was changed"); /* in clear nothing is told: it is refused */
+        must_not(&c, "has an owner already, who can reset it. Nothing was changed"); /* in clear nothing is
+                                                                                        told: it is refused */
         assert_no_orphans("own");
         devices[1].called = uuid(DOMAIN);
         c.targets[0] = devices[1].called;
