@@ -34,6 +34,7 @@ struct out_channel {
         size_t i_address;
         struct coap_peer peer; /* of CONNECTING and OPEN */
         uint64_t connect_until;
+        uint64_t check_ms; /* of OPEN: when to look whether the session was heard; OCF_NEVER: no need */
         struct list waiting, sent;
         struct out_request *probe; /* is the session alive? NULL: that is not asked now */
         char why[192];             /* the last attempt failed */
@@ -47,7 +48,7 @@ struct out_request {
         coap_id id;
         uint32_t slot;
         bool is_sent, is_retry, connect_only, was_answered;
-        uint64_t deadline_ms, sent_ms;
+        uint64_t deadline_ms, sent_ms, check_ms;
         out_done *done;
         void *context;
 };
@@ -126,6 +127,7 @@ int out_channel_obtain(struct outgoing *o, const struct out_spec *spec, struct o
         c->spec.how.key = keep(c->key, sizeof(c->key), spec->how.key);
         c->spec.how.identity = keep(c->identity, sizeof(c->identity), spec->how.identity);
         c->n_references = 1;
+        c->check_ms = OCF_NEVER;
         list_init(&c->busy_link);
         list_init(&c->waiting);
         list_init(&c->sent);
@@ -345,6 +347,7 @@ int out_multicast(struct outgoing *o, uint16_t device, const uint8_t group[16], 
         c->spec = spec;
         c->is_group = true;
         c->n_references = 1;
+        c->check_ms = OCF_NEVER;
         list_init(&c->busy_link);
         list_init(&c->waiting);
         list_init(&c->sent);
@@ -577,13 +580,33 @@ static void begin_clear(struct out_channel *c) {
 
 /* ---- sending ---- */
 
-/* Over a session that may be dead the first attempt has half of the time. */
-static uint32_t attempt_ms(const struct out_channel *c, const struct out_request *r, uint64_t now_ms) {
-        uint64_t left = r->deadline_ms > now_ms ? r->deadline_ms - now_ms : 1;
-
+/* The session may be dead: after half of the time it is looked at. Return: when; OCF_NEVER: it is not worth
+ * it. */
+static uint64_t when_to_check(const struct out_channel *c, const struct out_request *r, uint64_t now_ms,
+                              uint64_t left) {
         if (!out_channel_session(c) || r->is_retry || r->ask.method != COAP_GET || left / 2 < ATTEMPT_MIN_MS)
-                return (uint32_t)left;
-        return (uint32_t)(left / 2 < ATTEMPT_MAX_MS ? left / 2 : ATTEMPT_MAX_MS);
+                return OCF_NEVER;
+        return now_ms + ocf_min_u64(left / 2, ATTEMPT_MAX_MS);
+}
+
+/* Nothing at all was heard since a request went out: it has forgotten us. What has no effect is asked again
+ * over another one. Who acknowledged is there, and may take his time. */
+static void check_session(struct out_channel *c, uint64_t now_ms) {
+        const struct session *s = out_channel_session(c);
+        bool is_dead = false;
+
+        c->check_ms = OCF_NEVER;
+        LIST_FOR_EACH(i, &c->sent) {
+                struct out_request *r = LIST_ENTRY(i, struct out_request, link);
+
+                if (now_ms >= r->check_ms) {
+                        r->check_ms = OCF_NEVER;
+                        is_dead |= s && s->last_ms < r->sent_ms && !r->was_answered;
+                }
+                c->check_ms = ocf_min_u64(c->check_ms, r->check_ms);
+        }
+        if (is_dead && c->spec.kind == OUT_CREDENTIAL)
+                close_session(c);
 }
 
 static void on_probed(void *context, const struct out_result *result) {
@@ -619,6 +642,7 @@ static void send_one(struct out_request *r) {
         struct out_channel *c = r->channel;
         struct outgoing *o = c->outgoing;
         uint64_t now_ms = now_of(o);
+        uint64_t left = r->deadline_ms > now_ms ? r->deadline_ms - now_ms : 1;
         int e;
 
         if (r->connect_only) {
@@ -626,7 +650,7 @@ static void send_one(struct out_request *r) {
                 return;
         }
         r->ask.user = (uint64_t)c->outgoing->slots[r->slot].generation << 32 | r->slot;
-        r->ask.timeout_ms = attempt_ms(c, r, now_ms);
+        r->ask.timeout_ms = (uint32_t)left;
         e = pipeline_ask(o->config.pipeline, &c->peer, &r->ask, &r->id);
         if (e) {
                 fail(r, OUT_FULL,
@@ -635,6 +659,8 @@ static void send_one(struct out_request *r) {
         }
         r->is_sent = true;
         r->sent_ms = now_ms;
+        r->check_ms = when_to_check(c, r, now_ms, left);
+        c->check_ms = ocf_min_u64(c->check_ms, r->check_ms);
         list_unlink(&r->link);
         list_link_tail(&c->sent, &r->link);
 }
@@ -663,6 +689,8 @@ static void settle_channel(struct out_channel *c) {
                 c->was_silent = true;
                 c->i_address++;
         }
+        if (c->state == CHANNEL_OPEN && now_ms >= c->check_ms)
+                check_session(c, now_ms);
         while (c->state != CHANNEL_OPEN && (r = next_expired(c, now_ms)))
                 fail(r, OUT_NO_SESSION, *c->why ? c->why : "no session with it came about in time");
         if (c->state == CHANNEL_IDLE && !list_is_empty(&c->waiting)) {
@@ -678,7 +706,11 @@ static void settle_channel(struct out_channel *c) {
                 while (c->state == CHANNEL_OPEN && !list_is_empty(&c->waiting))
                         send_one(LIST_ENTRY(list_first(&c->waiting), struct out_request, link));
         }
-        if (!c->is_due && c->state != CHANNEL_CONNECTING)
+        if (c->state != CHANNEL_OPEN)
+                c->check_ms = OCF_NEVER;
+        if (c->check_ms != OCF_NEVER && !list_is_linked(&c->busy_link))
+                list_link_tail(&c->outgoing->busy, &c->busy_link);
+        else if (!c->is_due && c->state != CHANNEL_CONNECTING && c->check_ms == OCF_NEVER)
                 list_unlink(&c->busy_link);
         (void)out_channel_release(c);
 }
@@ -686,6 +718,8 @@ static void settle_channel(struct out_channel *c) {
 static uint64_t channel_deadline(const struct out_channel *c) {
         uint64_t due = c->is_due ? 0 : OCF_NEVER;
 
+        if (c->state == CHANNEL_OPEN)
+                return ocf_min_u64(due, c->check_ms);
         if (c->state != CHANNEL_CONNECTING)
                 return due;
         LIST_FOR_EACH(i, &c->waiting)

@@ -194,6 +194,26 @@ def a_device_that_is_killed_is_observed_again(w):
 
 
 @test()
+def a_device_that_thinks_is_waited_for(w):
+    """It acknowledges at once and answers late: its session is not given up at half of the time."""
+    tool, device = start(w)
+    path = tool.own("kitchen-light")
+    app, asked = device.connect(), []
+
+    def handle(m):
+        asked.append(m)
+        time.sleep(3.8)
+        return "a{sv}", ({"value": V("a{sv}", {"value": True})},)
+
+    app.handlers["Handle"] = handle
+    app.register({"/slow": {"rt": ["x.test"], "if": ["oic.if.a"], "handler": "/h"}})
+    serial = tool.bus.send("org.ocfd", path, "org.ocfd.RemoteDevice1", "Retrieve", "sa{sv}", ("/slow", {"timeout_ms": V("u", 6000)}))
+    eventually(lambda: app.pump(0.1) and asked, "it is asked", 10)
+    equal(plain(tool.bus.reply(serial, 20)[0]), {"value": True})
+    equal(len(asked), 1, "once")
+
+
+@test()
 def what_is_owned_is_kept_over_a_restart(w):
     tool, device = start(w)
     path = tool.own("kitchen-light")
