@@ -14,8 +14,10 @@ struct uuid world_id(uint8_t id) {
 }
 
 static void put_link(struct writer *w, const struct uuid *id, const char *href, const char *type) {
-        char anchor[64], text[UUID_TEXT_MAX];
+        char anchor[64], endpoint[64], text[UUID_TEXT_MAX];
 
+        snprintf(endpoint, sizeof(endpoint), "coaps://[fe80::7]:%u",
+                 5677u + id->bytes[15]); /* each its own */
         snprintf(anchor, sizeof(anchor), "ocf://%s", uuid_format(id, text));
         rep_put_map(w, 6);
         rep_put_string(w, "anchor");
@@ -37,7 +39,7 @@ static void put_link(struct writer *w, const struct uuid *id, const char *href, 
         rep_put_array(w, 1);
         rep_put_map(w, 1);
         rep_put_string(w, "ep");
-        rep_put_string(w, "coaps://[fe80::7]:5684");
+        rep_put_string(w, endpoint);
 }
 
 static void learn_name(struct world *w, const struct uuid *id, const char *name) {
